@@ -1,0 +1,28 @@
+# make demo: the main job · make test: every test · make bench: the measured tables · make clean
+PYTHON ?= python3
+BIN := .venv/bin
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: demo test bench clean env
+env: .venv/ready
+
+# the environment: exactly the pins of cpu.lock, then this checkout
+.venv/ready: cpu.lock settings.ini setup.py
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --no-deps --requirement cpu.lock
+	$(BIN)/pip install --quiet --no-deps --editable .
+	touch $@
+
+demo: env
+	$(BIN)/synthrl run data/tasks/word_problems.toml --preset laptop --out runs/demo
+
+test: env
+	$(BIN)/python tests/notebooks_agree.py
+	$(BIN)/nbdev_test --n_workers 1 --do_print --timing
+	$(BIN)/pytest -q tests
+
+bench: env
+	$(BIN)/python tests/bench.py
+
+clean:
+	rm -rf .venv runs build dist *.egg-info
