@@ -16,11 +16,12 @@ import synthrl
 # %% ../nbs/00b_equal.ipynb #00000005
 _unicode = str.maketrans({'−': '-', '–': '-', '﹣': '-', '－': '-', '×': r'\times ', '·': r'\cdot ', '⋅': r'\cdot ', '÷': '/', 'π': r'\pi ', '∞': r'\infty ', '≤': r'\le ', '≥': r'\ge ', 
     '≠': r'\ne ', '∪': r'\cup ', '∩': r'\cap ', '∅': r'\emptyset ', '°': r'^\circ ', '±': r'\pm ', '½': r'\frac{1}{2}', '¼': r'\frac{1}{4}', '¾': r'\frac{3}{4}', '′': "'",
-    '²': '^2', '³': '^3', '\u00a0': ' ', '\u2009': ' ', '\u202f': ' ', '％': r'\%', 'θ': r'\theta ', 'α': r'\alpha ', 'β': r'\beta '})
+    '∖': r'\\setminus ', '²': '^2', '³': '^3', '\u00a0': ' ', '\u2009': ' ', '\u202f': ' ', '％': r'\%', 'θ': r'\theta ', 'α': r'\alpha ', 'β': r'\beta '})
 _same_thing = [(re.compile(p), r) for p, r in [
-    (r'√\s*\(([^()]*)\)', r'\\sqrt{\1}'), (r'√\s*(\w+)', r'\\sqrt{\1}'), (r'\\[dtc]frac', r'\\frac'), (r'\\frac\s*(\d)\s*(\d)', r'\\frac{\1}{\2}'), (r'\\left|\\right|\\[,;:!]|\\displaystyle', ''), 
-    (r'\\(?:text|mathrm|textbf|mathbf|textit|boldsymbol)\s*\{\s*([^{}]*?)\s*\}', r'\\text{\1}'), (r'^\\text\{([^{}]*)\}$', r'\1'), (r'\{,\}', ','),
-    (r'(?:\^\s*\{?\s*\\circ\s*\}?|\\degrees?)\s*$', ''), (r'^\(([A-Za-z])\)$', r'\1'), (r'\s+', ' ')]]
+    (r'\s+', ' '), (r',\\! ?', ','), (r'√ ?\(([^()]*)\)', r'\\sqrt{\1}'), (r'√ ?(\w+)', r'\\sqrt{\1}'), (r'\\[dtc]frac', r'\\frac'), (r'\\frac ?(\d) ?(\d)', r'\\frac{\1}{\2}'), 
+    (r'\\left(?![a-z])|\\right(?![a-z])|\\[,;:!]|\\displaystyle', ''), (r'\\varnothing|\\(?:left)?\\\{ ?\\(?:right)?\\\}', r'\\emptyset'),
+    (r'\\(?:text|mathrm|textbf|mathbf|textit|boldsymbol|textrm|mbox) ?\{ ?([^{}]*)\}', r'\\text{\1}'), (r'^\\text\{([^{}]*)\}$', r'\1'), (r'\{,\}', ','),
+    (r'(?:\^ ?\{? ?\\circ ?\}?|\\degrees?) ?$', ''), (r'^\(([A-Za-z])\)$', r'\1'), (r' +', ' ')]]
 
 # %% ../nbs/00b_equal.ipynb #00000006
 def tidy(s:str # a LaTeX or plain expression, at most a few hundred characters
@@ -59,8 +60,8 @@ def look(a:str, b:str # two tidied expressions
         ) -> bool|None:
     "The verdict where no algebra is needed; None where it is."
     if not a or not b: return False
-    squeezed = a.replace(' ', ''), b.replace(' ', '')
-    if squeezed[0] == squeezed[1]: return True
+    if _bare(a) == _bare(b): return True
+    if len(a) == 1 and (m := re.match(r'(?:\\text\{)?\(?([A-Z])\)[ }]|(?:\\text\{)?([A-Z])[.:] ', b)): return a == (m[1] or m[2])
     x, y = rational(a), rational(b)
     if x is not None and y is not None: 
         return close(x, y) or ('%' in a) != ('%' in b) and close(x*(100 if '%' in a else 1), y*(100 if '%' in b else 1))
@@ -68,9 +69,14 @@ def look(a:str, b:str # two tidied expressions
     if max(len(a), len(b)) > 1000 or max(_depth(a), _depth(b)) > 40: return False
 
 # %% ../nbs/00b_equal.ipynb #00000012
+def _bare(s):
+    "Without the spaces, the dots of abbreviations and the \\text{} around words."
+    return re.sub(r'\\text\{|[{}\s]|(?<=[a-z])\.', '', s)
+
 def _is_words(s):
     "Prose or a name: sympy would read `listen` as l·i·s·t·e·n and find `silent` equal to it."
-    return bool(re.fullmatch(r"[A-Za-z]{4,}|[A-Za-z' -]*[A-Za-z]{3,}[ -][A-Za-z' -]+", s))
+    words = re.split(r"[ '-]+", s)
+    return all(w.isalpha() for w in words if w) and (len(words[0]) > 3 or len(words) > 1 and max(map(len, words)) > 2)
 
 def _depth(s):
     "How deep the brackets nest."
@@ -84,7 +90,7 @@ def _depth(s):
 class _Late(BaseException): 
     "The alarm went off. Not an Exception, so that no `except Exception` on the way eats it."
 
-@lru_cache(4096)
+@lru_cache(512)
 def _parse(s):
     from latex2sympy2_extended.math_normalization import normalize_latex
     from math_verify.parser import LatexExtractionConfig, parse_latex_cached
@@ -92,22 +98,31 @@ def _parse(s):
 
 # %% ../nbs/00b_equal.ipynb #00000016
 def _algebra(gold, answer):
-    "math-verify's comparison of two LaTeX strings."
+    "math-verify's comparison of two LaTeX strings, and one by value for what it leaves unevaluated."
     from math_verify import verify
-    try: return bool(verify(_parse(gold), _parse(answer), timeout_seconds=None))
-    except MemoryError: return None
-    except Exception: return False
+    try: 
+        a, b = _parse(gold), _parse(answer)
+        return bool(verify(a, b, timeout_seconds=None)) or _same_value(a, b)
+    except Exception as e: 
+        if isinstance(e, MemoryError): os._exit(1)
+        return False
+
+def _same_value(a, b):
+    "Whether two constants agree to twenty digits."
+    from sympy import Expr
+    if not all(isinstance(o, Expr) and not o.free_symbols for o in (a, b)): return False
+    return bool(abs((a - b).doit().evalf(30)) < 1e-20)
 
 # %% ../nbs/00b_equal.ipynb #00000017
 def _timed(gold, answer, seconds):
-    "The comparison, or None when the alarm rings first."
+    "The comparison, or None when its processor time is up."
     import signal
     def ring(*_): raise _Late
-    signal.signal(signal.SIGALRM, ring)
+    signal.signal(signal.SIGPROF, ring)
     try:
-        signal.setitimer(signal.ITIMER_REAL, seconds, 0.2)
+        signal.setitimer(signal.ITIMER_PROF, seconds, 0.2)
         try: return _algebra(gold, answer)
-        finally: signal.setitimer(signal.ITIMER_REAL, 0)
+        finally: signal.setitimer(signal.ITIMER_PROF, 0)
     except _Late: return None
 
 # %% ../nbs/00b_equal.ipynb #00000018
@@ -132,11 +147,16 @@ class _Worker:
 
     def ask(self, gold, answer, seconds):
         "True or False, or None when no answer came in time."
+        if not self.ready: self.start()
         try:
-            if not self.ready: self.ready = bool(self.line(60))
             self.proc.stdin.write(json.dumps([gold, answer, seconds]).encode() + b'\n'); self.proc.stdin.flush()
-            return json.loads(self.line(seconds + 0.5))
+            return json.loads(self.line(seconds + 0.7))
         except (OSError, ValueError): self.close()
+
+    def start(self):
+        "Wait until sympy is loaded."
+        self.ready = self.line(120) == '"ready"'
+        if not self.ready: self.close(); raise RuntimeError('a math worker did not start; try: python -c "import math_verify, synthrl.equal"')
 
     def line(self, seconds):
         "The next line, or '' when it does not come."
@@ -172,8 +192,10 @@ class Workers:
         "What a worker says; one that dies over it costs this verdict and no other."
         if self.pid != os.getpid(): self.start()
         worker = self.idle.get()
-        try: return worker.ask(gold, answer, seconds)
-        finally: self.idle.put(worker if worker.proc.poll() is None and not worker.proc.stdin.closed else _Worker())
+        try: 
+            if worker.proc.poll() is not None: worker = _Worker()
+            return worker.ask(gold, answer, seconds)
+        finally: self.idle.put(worker if worker.proc.poll() is None else _Worker())
 
     def close(self):
         "End all idle workers."
@@ -184,7 +206,7 @@ _workers = Workers()
 atexit.register(_workers.close)
 
 # %% ../nbs/00b_equal.ipynb #0000001f
-@lru_cache(2**16)
+@lru_cache(2**14)
 def _settle(gold, answer, seconds): return _workers.equal(gold, answer, seconds)
 
 def equal(gold:str, answer:str, # two expressions

@@ -4,420 +4,451 @@
 
 # %% auto #0
 __all__ = ['REGISTRY', 'Verdict', 'Answer', 'after_thought', 'braces', 'boxed', 'marked', 'phrased', 'Kind', 'kind', 'to_number',
-           'str_digits', 'same_number', 'read_number', 'read_math', 'options', 'read_choice', 'read_label',
-           'read_yes_no', 'read_text', 'as_text', 'extract', 'same', 'judge_all', 'judge', 'reward']
+           'read_number', 'read_choice', 'read_label', 'read_yes_no', 'read_text', 'read_math', 'as_text', 'extract',
+           'same', 'judge_all', 'judge', 'reward']
 
 # %% ../nbs/01_verify.ipynb #00000002
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Callable, NamedTuple
 from .equal import close, equal, equal_all, rational, tidy
-from .task import KINDS, Sample, Task, UserError, read_jsonl, to_sample
+from .task import KINDS, Task, UserError
 
 # %% ../nbs/01_verify.ipynb #00000004
 class Verdict(StrEnum):
     "What there is to say about an answer."
     correct = 'correct'
     wrong = 'wrong'
-    unparseable = 'unparseable'  # there is no answer in it to compare
-    timed_out = 'timed_out'      # no comparison in time, or the comparing process died
+    unparseable = 'unparseable' # there is nothing in it to compare
+    timed_out = 'timed_out'     # no comparison in time, or the comparing process died
 
+# %% ../nbs/01_verify.ipynb #00000005
 class Answer(NamedTuple):
-    "What was read, and why there."
+    "What was read, and by which rule."
     value: str # normalised
-    rule: str  # the rule that fired: boxed, ####, "the answer is", …
+    rule: str  # boxed, ####, "the answer is", last number…
 
-# %% ../nbs/01_verify.ipynb #00000006
-_longest = 50_000 # characters read, from the end; about 12,000 tokens
+# %% ../nbs/01_verify.ipynb #00000007
+_longest = 50_000 # characters, about 12,000 tokens
+_ascii = {0xFF01 + i: 0x21 + i for i in range(94)} | {start + i: 48 + i % 10 for start, n in
+    [(0x660, 10), (0x6F0, 10), (0x966, 10), (0x9E6, 10), (0xE50, 10), (0xFF10, 10), (0x1D7CE, 50)] for i in range(n)}
+_ascii |= {ord(c): '-' for c in '−–﹣－‐‑'} | {ord(c): '\u2009' for c in '\u00a0\u202f\u2007'}
 
+# %% ../nbs/01_verify.ipynb #00000008
 def after_thought(text:str) -> tuple[str, bool]:
     "The text after the last `</think>`, and whether a thought was left unfinished."
     text = text[-_longest:]
+    if not text.isascii(): text = text.translate(_ascii)
     end = max(text.rfind('</think>'), text.rfind('</thinking>'))
     if end >= 0: text = text[text.index('>', end) + 1:]
     return text, '<think>' in text or '<thinking>' in text
 
-# %% ../nbs/01_verify.ipynb #00000008
+# %% ../nbs/01_verify.ipynb #0000000b
+_brace = re.compile(r'\\.|[{}]', re.S)
+
 def braces(text:str, start:int # position of the opening brace
           ) -> str|None:
     "What stands between a brace and its partner; None where there is no partner."
     deep = 0
-    for m in re.compile(r'\\.|[{}]', re.S).finditer(text, start):
-        if m[0] == '{': deep += 1
-        elif m[0] == '}': deep -= 1
+    for m in _brace.finditer(text, start):
+        deep += (m[0] == '{') - (m[0] == '}')
         if not deep: return text[start+1:m.start()]
 
-# %% ../nbs/01_verify.ipynb #0000000a
-_box = re.compile(r'\\(?:boxed|fbox)\s*(?=\{)')
-_and = re.compile(r'[\s$,;.]*(?:\\[()\[\]]|\\text\{\s*(?:and|or)\s*\}|and|or)?[\s$,;]*(?:\\[()\[\]])?[\s$]*(?:[A-Za-z]\w*\s*=\s*)?')
+# %% ../nbs/01_verify.ipynb #0000000e
+_box = re.compile(r'\\(?:boxed|fbox)\s{0,9}(?=\{)')
+_and = re.compile(r'[\s$,;.&]*(?:\\[()\[\]]|\\text\{\s*(?:and|or)\s*\}|and|or|\\quad)?[\s$,;]*(?:\\[()\[\]])?[\s$]*(?:[A-Za-z]\w*\s*=\s*)?')
 
+def _beside(between):
+    "Is this all that stands between two parts of one list?"
+    return len(between) < 40 and _and.fullmatch(between)
+
+# %% ../nbs/01_verify.ipynb #0000000f
 def boxed(text:str, many:bool=False # join boxes that stand side by side?
          ) -> str|None:
     "The content of the last box; '' for a box that never closes, None where there is no box."
     boxes = [(m.start(), m.end(), braces(text, m.end())) for m in list(_box.finditer(text))[-6:]]
     if not boxes: return None
-    if boxes[-1][2] is None: return ''
-    found, start = [boxes[-1][2]], boxes[-1][0]
-    for a, b, inside in reversed(boxes[:-1] if many else []):
-        if inside is None or not _and.fullmatch(text[b + len(inside) + 2:start]): break
+    start, _, last = boxes[-1]
+    found = [last or '']
+    for begin, brace, inside in boxes[-2::-1] if many and last else []:
+        if inside is None or not _beside(text[brace+len(inside)+2:start]): break
         if inside not in found: found.insert(0, inside)
-        start = a
+        start = begin
     return ','.join(found)
 
-# %% ../nbs/01_verify.ipynb #0000000d
-def _tagged(text):
-    "The content of the last <answer>; it need not be closed, for `</answer>` is a common stop string."
-    start = text.rfind('<answer>')
-    return None if start < 0 else text[start+8:].split('</answer>')[0]
+# %% ../nbs/01_verify.ipynb #00000012
+_heading = re.compile(r'\W{0,9}(?:\d{1,3}[.):]\s|[A-Za-z]{2,})')
 
-_heading = re.compile(r'\W*(?:step|part|case|method|\d+[.):]\s+[A-Za-z]|[A-Za-z][a-z]+:?\s*$|(?:\w+\s+){2,}\w+:?\s*$)', re.I)
+def _hashed(line, below): 
+    "What a line after #### says; None for a heading."
+    return None if below.strip() and _heading.match(line) and not _phrase.search(line) else line
 
-def _hashed(text):
-    "The line after the last ####, unless it is a heading with more text below it."
-    for start in [m.end() for m in re.finditer(r'####(?!#)', text[-5000:])][::-1]:
-        line, _, below = text[-5000:][start:].partition('\n')
-        if not (below.strip() and _heading.match(line)): return line
+# %% ../nbs/01_verify.ipynb #00000013
+_mark = re.compile(r'<answer>|\\boxed|\\fbox|(?<!#)####(?!#)')
 
-# %% ../nbs/01_verify.ipynb #0000000e
+def _at_mark(text, m, many):
+    "What the mark at `m` points to; None where it points to nothing."
+    if m[0] == '<answer>': return text[m.end():].split('</answer>')[0]
+    if m[0] == '####': return _hashed(*text[m.end():].partition('\n')[::2])
+    return boxed(text, many)
+
+# %% ../nbs/01_verify.ipynb #00000014
 def marked(text:str, many:bool=False) -> Answer|None:
-    "The content of the last mark, if any."
-    at = max(((text.rfind(m), rule) for m, rule in [('<answer>', '<answer>'), (r'\boxed', 'boxed'), (r'\fbox', 'boxed'), ('####', '####')]), key=lambda o: o[0])
-    if at[0] < 0: return None
-    inside = _tagged(text) if at[1] == '<answer>' else boxed(text, many) if at[1] == 'boxed' else _hashed(text)
-    if inside is None: return marked(text[:at[0]], many) if at[1] != '####' else marked(text.replace('####', ''), many)
-    return Answer(inside.split('</answer>')[0].strip(), at[1])
+    "What the last mark points to."
+    for m in list(_mark.finditer(text))[:-9:-1]:
+        inside = _at_mark(text, m, many)
+        if inside is not None: return Answer(inside.split('</answer>')[0].strip(), m[0].replace('\\', ''))
+        text = text[:m.start()]
 
-# %% ../nbs/01_verify.ipynb #00000010
-_phrase = re.compile(r'''(?:\banswers?\b|\b(?:correct|best|right|final|my)\s+(?:option|choice|letter|label|result|value|statement)\b|答案|答え|正解|정답|\b(?:réponse|respuesta|antwort|risposta|resposta|ответ)\b)
-    [^\n.:：=]{0,80}?(?:\bis\b|\bare\b|\bwould\ be\b|\bes\b|\best\b|\bist\b|[:：=]|是|为|為|は)(?:\s*\**\s*(?::|is\b|therefore\b|that\b))?''', re.I | re.X)
-_ends = re.compile(r'[.!?。](?=\s|$|\*)|\n')
+# %% ../nbs/01_verify.ipynb #00000016
+_phrase = re.compile(r'''(?:\b(?:answer|ans|respuesta|réponse|antwort|risposta|resposta|ответ)(?:'s(?=\s)|\b)|答案|答え|正解|정답
+    |\b(?:correct|best|right|final|my)\s(?:option|choice|letter|label|result|value|statement)\b)
+    (?:[^\n.:=]{0,80}?(?:\b(?:is|are|be|es|est|ist|é)\b|[:=]|是|为|為|は)|(?<='s)|[\s*_]*(?=\n))
+    (?:\s?\**(?::|(?:is|therefore|probably|likely|clearly|definitely|most\slikely|simply|just|that|thus|option|choice)\b))*''', re.I | re.X)
+_stop = re.compile(r'[.!?。](?=\s|$|\*)|\n')
 
+# %% ../nbs/01_verify.ipynb #00000017
 def phrased(text:str) -> Answer|None:
-    "What follows the last \"the answer is\", in one of several languages, to the end of its line."
+    "What follows the last \"the answer is\", in one of several languages, to the end of the line."
     found = None
     for found in _phrase.finditer(text): pass
     if not found: return None
-    rest = text[found.end():].lstrip(' \t*_:\n\r')
-    return Answer(rest.split('\n', 1)[0].strip(' *_'), found[0].strip().lower())
+    line = text[found.end():found.end()+2000].lstrip(' \t*_#:\r\n').split('\n', 1)[0].strip(' *_')
+    return Answer(line, '"' + ' '.join(found[0].split()).strip(' *_').lower() + '"') if line else None
 
-# %% ../nbs/01_verify.ipynb #00000013
+# %% ../nbs/01_verify.ipynb #0000001c
 @dataclass
 class Kind:
     "How answers of one kind are read and compared."
-    name: str
-    read: Callable              # (text, labels, question) → Answer or None
-    same: Callable              # (gold, answer, seconds) → True, False, or None when it took too long
-    same_all: Callable|None = None # the same for a list of pairs
-    judge: Callable|None = None # (completion, label, labels, question, seconds) → Verdict, in place of read and same
+    read: Callable               # (text, labels, question) → Answer or None
+    same: Callable               # (gold, answer, seconds) → True, False, or None when it took too long
+    same_all: Callable|None=None # (pairs, seconds) → a list of these
+    judge: Callable|None=None    # (completion, label, labels, question, seconds) → Verdict; in place of read and same
 
+# %% ../nbs/01_verify.ipynb #0000001d
 REGISTRY = {}
 
-def kind(name:str, about:str, # what a task's author reads about it
-         same=lambda gold, answer, seconds: gold == answer, same_all=None, judge=None):
-    "Register a reader as a kind of answer that `answer = \"…\"` in a task file may name."
+def kind(name:str, about:str, # for the author of a task
+         same=lambda gold, answer, seconds: gold == answer, **more):
+    "Register a reader as the kind of answer that `answer = \"name\"` in a task file asks for."
     def add(read):
-        REGISTRY[name] = Kind(name, read, same, same_all, judge); KINDS[name] = about
+        REGISTRY[name] = Kind(read, same, **more); KINDS[name] = about
         return read
     return add
 
-# %% ../nbs/01_verify.ipynb #00000014
+# %% ../nbs/01_verify.ipynb #0000001e
 def _kind(name):
     if name not in REGISTRY: raise UserError(f'unknown answer = "{name}"', f'there are: {", ".join(REGISTRY)}')
     return REGISTRY[name]
 
-# %% ../nbs/01_verify.ipynb #00000016
-_num = re.compile(r'''(?P<sign>(?<![\w)\]}])[-+−–]\s?)?\\?[$£€¥₹]?\s?(?P<sign2>(?<=[$£€¥₹])[-−])?
-    (?<![\w.])(?:(?P<whole>\d+)[ ](?=\d+/\d))?
-    (?P<int>\d{1,3}(?:,\d{3})+(?!\d)|\d{1,3}(?:[\u00a0\u2009\u202f]\d{3})+(?!\d)|\d+)?(?P<dec>(?:(?<=\d)|(?<![\w.]))\.\d+|(?<=\d),\d{1,2}(?![\d,]))?(?<=\d)
-    (?:\s?/\s?(?P<below>\d+(?![\d.])))?(?:\s*(?:[eE]|(?:\\times|×|\*|\\cdot)\s*10\s*\^)\s*\{?(?P<exp>[-+−]?\d{1,3})\}?)?(?P<pct>\s*(?:\\?%|％|percent\b))?''', re.X)
+# %% ../nbs/01_verify.ipynb #00000021
+_number = re.compile(r'''
+    (?P<sign>(?<![\w)\]}])[-+]\s?)?                              # a sign, unless something ends just before it: 5-3
+    (?:\\?[$£€¥₹]\s?(?P<sign2>-)?)?(?<![\w.])                    # money; not in the middle of a word: H2O
+    (?:(?P<whole>\d{1,9})[ ](?=\d{1,9}/\d))?                     # 2 1/2
+    (?P<int>\d{1,3}(?:[,\u2009]\d{3})+(?![,\d])|\d+)?
+    (?P<dec>(?:(?<=\d)|(?<![\w.]))\.\d+|(?<=\d),\d{1,2}(?![,\d]))?(?<=\d)
+    (?(dec)|(?:\s?/\s?(?P<below>\d+)(?!\.?\d))?)
+    (?:\s?(?:e|(?:\\times|\\cdot|×|\*)\s?10\s?\^)\s?\{?(?P<exp>[-+]?\d{1,3})\}?)?
+    (?P<pct>\s?(?:\\?%|percent\b))?''', re.X | re.I)
 
-def to_number(m) -> str:
-    "A number as matched by `_num`, written one way: `-1234.5`, `3/4`, `50%`."
-    whole, above, dec = (re.sub(r'\D', '', m[g] or '') for g in ('whole', 'int', 'dec'))
-    sign = '-' if (m['sign'] or m['sign2'] or ' ')[0] in '-−–' else ''
-    digits = (str(int(above)) if above and len(above) < 400 else above or '0') + ('.' + str_digits(dec) if dec.strip('0') else '')
-    if m['below'] and len(m['below'] + above) < 400:
-        digits = f'{int(whole or 0)*int(m["below"]) + int(above or 0)}/{int(m["below"])}' 
-    if m['exp'] and abs(int(m['exp'].replace('−', '-'))) < 400: digits = _shift(digits, int(m['exp'].replace('−', '-')))
-    return ('' if digits.strip('0./') == '' and digits[0] == '0' else sign) + digits + ('%' if m['pct'] else '')
-
-# %% ../nbs/01_verify.ipynb #00000017
-def str_digits(s):
-    "Decimals in ASCII, without the zeros at their end."
-    return ''.join(str(int(c)) for c in s[:400]).rstrip('0')
-
+# %% ../nbs/01_verify.ipynb #00000022
 def _shift(digits, exp):
     "digits · 10^exp, written out."
-    from decimal import Decimal, localcontext
-    if '/' in digits: return digits
-    with localcontext() as c: c.prec = 1000; s = f'{Decimal(digits).scaleb(exp):f}'
-    return (s.rstrip('0').rstrip('.') if '.' in s else s) or '0'
+    from decimal import Context, Decimal
+    s = f'{Decimal(digits).scaleb(exp, Context(prec=1999, Emax=9999, Emin=-9999)):f}'
+    return s.rstrip('0').rstrip('.') if '.' in s else s
 
-# %% ../nbs/01_verify.ipynb #00000018
-_frac = re.compile(r'\\[dtc]?frac\s*(?:\{\s*(-?\d+)\s*\}\s*\{\s*(\d+)\s*\}|(\d)\s*(\d))')
+# %% ../nbs/01_verify.ipynb #00000023
+def to_number(m:re.Match # of a number
+             ) -> str:
+    "The number written one way: `-1234.5`, `3/4`, `50%`."
+    if len(m[0]) > 400: return m[0] # nobody's answer
+    digits = str(int((m['int'] or '0').replace(',', '').replace('\u2009', ''))) + ('.' + (m['dec'] or '')[1:]).rstrip('0').rstrip('.')
+    if m['below']: digits = f"{int(m['whole'] or 0)*int(m['below']) + int(digits)}/{int(m['below'])}"
+    elif m['exp']: digits = _shift(digits, int(m['exp']))
+    minus = '-' in (m['sign'] or '') + (m['sign2'] or '') and digits.strip('0./')
+    return ('-' if minus else '') + digits + ('%' if m['pct'] else '')
 
-def _plain(s):
-    "LaTeX around a number taken away."
-    if '\\' in s or '{' in s: 
-        s = _frac.sub(lambda m: f' {m[1] or m[3]}/{m[2] or m[4]}', s.replace('{,}', ',').replace(r'\,', '\u2009').replace(r'\!', '').replace(r'\$', '$'))
-        s = re.sub(r'\\(?:text|mathrm|mathbf|textbf)\s*', ' ', s)
-    return s
+# %% ../nbs/01_verify.ipynb #00000026
+_frac = re.compile(r'\\[dtc]?frac\s?(?:\{\s?(-?\d+)\s?\}\s?\{\s?(\d+)\s?\}|(\d)\s?(\d))')
 
-# %% ../nbs/01_verify.ipynb #00000019
+def _without_latex(s):
+    "Numbers as one writes them outside of LaTeX."
+    if '\\' not in s and '{' not in s: return s
+    s = s.replace('{,}', ',').replace(r'\,', '\u2009').replace(r'\!', '').replace(r'\ ', ' ')
+    s = _frac.sub(lambda m: f' {m[1] or m[3]}/{m[2] or m[4]}', s)
+    return re.sub(r'(?<=\d)\\(?:text|mathrm|mathbf|textbf)\b', ' ', re.sub(r'\\(?:text|mathrm|mathbf|textbf)\s?\{|\\\\', ' ', s))
+
 def _first_number(s):
-    "The result in a short text: what stands after the last =, or else the first number."
-    s = _plain(_ends.split(s, 1)[0] or s)
-    for part in (s.rpartition('=')[2], s) if '=' in s else (s,):
-        if m := _num.search(part): return to_number(m)
+    s = _without_latex(s[:1000])
+    s = _stop.split(s, 1)[0] or s
+    m = '=' in s and _number.search(s.rpartition('=')[2]) or _number.search(s)
+    return m and to_number(m)
 
 def _last_number(s):
     m = None
-    for m in _num.finditer(_plain(s[-2000:])): pass
+    for m in _number.finditer(_without_latex(s[-2000:])): pass
     return m and to_number(m)
 
-# %% ../nbs/01_verify.ipynb #0000001a
-def same_number(gold:str, answer:str, seconds:float=1) -> bool:
-    "Whether two numbers as `to_number` writes them are one."
+# %% ../nbs/01_verify.ipynb #00000028
+def _a_line(text):
+    "The last line that begins with `A:`, as GSM8K's own solutions end."
+    start = ('\n' + text).rfind('\nA:')
+    return Answer(text[start+2:].split('\n')[0], 'A:') if start >= 0 else None
+
+def _same_number(gold, answer, seconds=1):
     if gold == answer: return True
     a, b = rational(gold), rational(answer)
     if a is None or b is None: return False
-    return close(a, b) or ('%' in gold) != ('%' in answer) and close(a*(100 if '%' in gold else 1), b*(100 if '%' in answer else 1))
+    one_percent = ('%' in gold) != ('%' in answer)
+    return close(a, b) or one_percent and close(a*(100 if '%' in gold else 1), b*(100 if '%' in answer else 1))
 
-# %% ../nbs/01_verify.ipynb #0000001b
-@kind('number', 'one number, after #### or at the end', same=same_number)
-def read_number(text, labels=(), question=''):
+# %% ../nbs/01_verify.ipynb #00000029
+@kind('number', 'one number, after #### or at the end', same=_same_number)
+def read_number(text:str, labels=(), question:str='') -> Answer|None:
     "The marked number, or the one after \"the answer is\", or the last one."
     text, unfinished = after_thought(text)
-    if (a := marked(text)): return (n := _first_number(a.value)) and Answer(n, a.rule)
-    if unfinished: return
+    if a := marked(text): return Answer(n, a.rule) if (n := _first_number(a.value)) else None
+    if unfinished: return None
     if (p := phrased(text) or _a_line(text)) and (n := _first_number(p.value)): return Answer(n, p.rule)
-    return (n := _last_number(text)) and Answer(n, 'last number')
+    return Answer(n, 'last number') if (n := _last_number(text)) else None
 
-def _a_line(text):
-    "A line that begins with `A:`."
-    at = ('\n' + text).rfind('\nA:')
-    return Answer(text[at+2:].strip().split('\n')[0], 'A:') if at >= 0 else None
+# %% ../nbs/01_verify.ipynb #0000002c
+_letter = re.compile(r'''[\s*_"'`$(\[{\\]*(?:(?:text|mathrm|mathbf|textbf|bf|rm|bold)\b[\s{(]*)?(?:(?:option|choice|answer|letter)\b[\s:(]*(?:is\b\s*)?)?[*_"'`(\[{]*
+    (?P<letter>[A-Z])(?P<after>[\s*_"'`)\]}$.,:;!、。]|$)(?P<word>\s*[a-z]\w*)?''', re.I | re.X)
+_reason = re.compile(r'\s*(?:because|as|since|for|is|which|and|or)\b')
 
-# %% ../nbs/01_verify.ipynb #0000001d
-_span = re.compile(r'\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\\d])\$([^$\n]+?)(?<!\\)\$', re.S)
+def _leading_letter(s, allowed):
+    "The letter that a short text begins with. `a` and `I` are also words."
+    if not (m := _letter.match(s[:200])): return None
+    as_word = m['after'].isspace() and m['word'] and not _reason.match(m['word'])
+    if as_word and (m['letter'].islower() or m['letter'] in 'AI'): return None
+    letter = m['letter'].upper()
+    return letter if not allowed or letter in allowed else None
 
-def _spans(s): 
-    "The formulas in a text, with their positions."
-    return [(m.start(), m.end(), next(g for g in m.groups() if g).strip()) for m in _span.finditer(s[-5000:])]
+# %% ../nbs/01_verify.ipynb #0000002f
+_option = re.compile(r'(?:(?<=\s)|^)[(\[]?([A-Z])[)\].:、] ?(.+?)(?= [(\[]?[A-Z][)\].:、] |\n|$)')
 
-def _formula(s):
-    "The formula in a short text: its math spans, where there are any, or else the first sentence."
-    spans = _spans(s)
-    if not spans: return _ends.split(s, 1)[0]
-    found, end = [spans[0][2]], spans[0][1]
-    for a, b, inside in spans[1:]:
-        if not _and.fullmatch(s[-5000:][end:a]): break
-        found.append(inside); end = b
-    return ','.join(found)
-
-# %% ../nbs/01_verify.ipynb #0000001e
-def _is_formula(s):
-    "Short, and without prose in it."
-    s = s.strip()
-    return '\n' not in s and len(s) < 300 and len(re.findall(r'(?<![\\{A-Za-z])[A-Za-z]{3,}', re.sub(r'\\[a-z]+\{[^{}]*\}', '', s))) < 2
-
-def _last_formula(text):
-    "Where nothing is marked: the last formula, or what the last sentence ends on."
-    if spans := _spans(text): return Answer(spans[-1][2], 'last formula')
-    lines = [l for l in text[-2000:].strip().split('\n') if l.strip()]
-    if lines and (m := re.search(r'(?:=|\bis\b|\bequals\b)([^=]{1,200}?)[.!]?\s*$', lines[-1])) and _is_formula(m[1]): return Answer(m[1], 'end of the last sentence')
-    return (n := _last_number(text)) and Answer(n, 'last number')
-
-# %% ../nbs/01_verify.ipynb #0000001f
-@kind('math', 'a LaTeX or numeric expression, in \\boxed{}', same=equal, same_all=equal_all)
-def read_math(text, labels=(), question=''):
-    "The marked expression, or the one after \"the answer is\", or the last one."
-    text, unfinished = after_thought(text)
-    if a := marked(text, many=True): a = Answer(_formula(a.value) if a.rule != 'boxed' else a.value, a.rule)
-    elif unfinished: return
-    elif (p := phrased(text)) and p.value: a = Answer(_formula(p.value), p.rule)
-    elif _is_formula(text): a = Answer(text, 'all of it')
-    else: a = _last_formula(text)
-    return (v := tidy(a.value[:2000])) and Answer(v, a.rule) if a else None
-
-# %% ../nbs/01_verify.ipynb #00000021
-_letter = re.compile(r'''[\s*_"'`$(\[{\\]*(?:(?:text|mathrm|mathbf|textbf|bf|rm)\b[\s{(]*)?(?:(?:option|choice|answer|letter)\b[\s:(]*(?:is\b\s*)?)?[*_"'`(\[{]*([A-Za-zＡ-Ｚ])(?P<after>[\s*_"'`)\]}$.,:;!、。]|$)(?P<next>\s*[a-z]\w*)?''', re.I)
-
-def _read_letter(s, allowed):
-    "The letter that a short text begins with."
-    m = _letter.match(s)
-    if not m: return
-    letter, bare = chr(ord(m[1]) - 0xFEE0) if ord(m[1]) > 127 else m[1], m['after'] == ' '
-    if bare and m['next'] and letter in 'aAI' and not re.match(r'\s*(?:because|as|since|for|is|which|and)\b', m['next']): return 
-    if letter.islower() and bare and m['next']: return
-    return letter.upper() if not allowed or letter.upper() in allowed else None
-
-# %% ../nbs/01_verify.ipynb #00000022
-_option = re.compile(r'(?:(?<=\s)|^)[(\[]?([A-Z])[)\].:、]\s*(.+?)(?=\s+[(\[]?[A-Z][)\].:、]\s|\s*\n|\s*$)')
-
-def options(question:str) -> dict:
+def _options(question):
     "The options that stand in a question, by letter."
     found = {}
-    for m in _option.finditer(question[-8000:]):
+    for m in _option.finditer(re.sub(r'[^\S\n]+', ' ', question[-8000:])):
         if m[1] == 'A': found = {}
         if ord(m[1]) == ord('A') + len(found): found[m[1]] = m[2].strip()
     return found if len(found) > 1 else {}
 
-# %% ../nbs/01_verify.ipynb #00000024
-def _norm(s):
-    "Words alone: no case, articles, punctuation or spare white space; signs and points of numbers stay."
-    words = re.sub(r"[^\w\s.+-]|_|(?<!\d)\.|\.(?!\d)|(?<![\s(])[-+]|[-+](?!\d)", ' ', s.casefold().replace("'", '').replace('’', '')).split()
+# %% ../nbs/01_verify.ipynb #00000031
+_dropped = re.compile(r"['’]|[^\w\s.+#-]|_|(?<!\d)\.|\.(?!\d)|(?<=\w)-|-(?!\d)|(?<![\w+])[+#]")
+
+def _plain(s):
+    "Words alone: no case, articles, punctuation or spare white space; a number keeps its sign and point."
+    words = _dropped.sub(lambda m: '' if m[0] in "'’" else ' ', s.casefold()).split()
     return ' '.join([w for w in words if w not in ('a', 'an', 'the')] or words) or ' '.join(s.split())
 
-def _by_text(s, question, allowed):
-    "The letter of the one option whose text is, or stands in, `s`."
-    s, opts = _norm(s[:2000]), {k: _norm(v) for k, v in options(question).items()} if question else {}
-    if hits := [k for k, v in opts.items() if v == s]: return hits[0]
-    hits = [k for k, v in opts.items() if v and f' {v} ' in f' {s} ']
-    hits = [k for k in hits if not any(k != o and opts[k] in opts[o] for o in hits)]
-    return hits[0] if len(hits) == 1 and (not allowed or hits[0] in allowed) else None
+# %% ../nbs/01_verify.ipynb #00000033
+def _written_out(s, question):
+    "The letter of the one option that `s` is, or that stands in it."
+    s, options = _plain(s[:2000]), {k: _plain(v) for k, v in _options(question).items()} if question else {}
+    hits = [k for k, v in options.items() if v == s] or [k for k, v in options.items() if f' {v} ' in f' {s} ']
+    longest = max((options[k] for k in hits), key=len, default='')
+    hits = [k for k in hits if options[k] == longest or options[k] not in longest]
+    return hits[0] if len(hits) == 1 else None
 
-# %% ../nbs/01_verify.ipynb #00000025
-@kind('choice', 'a letter, A to Z')
-def read_choice(text, labels=(), question=''):
-    "The marked letter, or the one after \"the answer is\", or a letter that stands alone; option text counts as its letter."
-    text, unfinished = after_thought(text)
-    allowed = {str(l).upper() for l in labels} or set(options(question))
-    def pick(s): return _read_letter(s, allowed) or _by_text(_ends.split(s, 1)[0], question, allowed)
-    if (a := marked(text)): return (l := pick(a.value) or _lone_letter(a.value, allowed)) and Answer(l, a.rule)
-    if unfinished: return
-    if (p := phrased(text)) and (l := pick(p.value)): return Answer(l, p.rule)
-    if l := _lone_letter(text, allowed): return Answer(l, 'a letter alone')
-    return (l := _by_text((text.strip().splitlines() or [''])[-1], question, allowed)) and Answer(l, 'option text')
-
-# %% ../nbs/01_verify.ipynb #00000026
-_alone = [re.compile(p) for p in (r'(?m)^[\s*(\[]*([A-Z])[)\].:*]*\s*$', r'\A[\s*(\[]*([A-Z])[)\].:]+\s', r'(?i:choose|select|pick|option|choice|choice is|it is|it\'s|say|go with)\s+[*(\[]*([A-Z])(?![\w\'])', r'(?<!\w)\*{0,2}[(\[]([A-Z])[)\]]', r'(?:\bis|:)\s*\**([A-Z])\**[.!]?\s*\Z')]
+# %% ../nbs/01_verify.ipynb #00000035
+_denied = r'''(?!\W*\s*(?:is|are|was|isn't|can|would|could)?\s?(?:not|wrong|incorrect|false|n't|ruled|excluded|unlikely|less))'''
+_alone = [re.compile(p) for p in (
+    r'\A[\s*(\[]*([A-Za-z])[)\].:*]*\s*\Z', r'(?m)^[ \t*(\[]*([A-Z])[)\].:*]*[ \t]*$',
+    r"(?<![\w'])[(\[]?([A-Z])[)\]]? (?:is|seems|must be) (?:the |most )?(?:correct|right|best|answer|likely)",
+    rf"(?i:choose|select|pick|option|choice|it is|it's|say|go with|so|hence|thus|therefore|conclude|be),? \*{{0,2}}[(\[]?([A-Z])\b(?!['’ ][a-z]){_denied}",
+    rf'(?i:option|choice) \*{{0,2}}[(\[]?([A-Z])\b{_denied}', r'\A[\s*(\[]*([A-Z])[)\].:]+\s' + _denied, rf'(?<!\w)[(\[]([A-Z])[)\]]{_denied}', r'(?:\bis|:) ?\**([A-Z])\**[.!]?\s*\Z')]
 
 def _lone_letter(text, allowed):
     "A letter that can be nothing but an answer."
     for pattern in _alone:
-        found = [l for l in pattern.findall(text[-5000:]) if not allowed or l in allowed]
-        if found: return found[-1]
+        if found := [l.upper() for l in pattern.findall(text[-5000:]) if not allowed or l.upper() in allowed]: return found[-1]
 
-# %% ../nbs/01_verify.ipynb #00000028
-def _words(labels): 
-    "A pattern for the labels, longest first, with space, hyphen or underscore alike."
-    return '|'.join(re.escape(' '.join(re.split(r'[\s_-]+', l.strip().casefold()))).replace(r'\ ', r'[\s_-]+') for l in sorted(map(str, labels), key=len, reverse=True))
+# %% ../nbs/01_verify.ipynb #00000036
+def _pick(s, allowed, question):
+    "The letter in a place where an answer is expected."
+    return _leading_letter(s, allowed) or _written_out(_stop.split(s, 1)[0], question) or _lone_letter(s[:200], allowed)
 
-_patterns = {}
-def _pattern(labels):
-    key = tuple(labels)
-    if key not in _patterns: 
-        w = _words(labels)
-        _patterns[key] = re.compile(rf'(?<![\w])(?:{w})(?![\w])'), re.compile(rf'\W*({w})\W*(?:$|[.,;:!\n*—–-])')
-    return _patterns[key]
-
-def _to_label(found, labels):
-    flat = lambda s: re.sub(r'[\s_-]+', ' ', str(s).strip().casefold())
-    return next(str(l) for l in labels if flat(l) == flat(found))
-
-# %% ../nbs/01_verify.ipynb #00000029
-_not = re.compile(r"(?:\bnot|n't|\bnor|\bneither|\brather than|\binstead of)\s+(?:an?\s+|the\s+)?[\"'*]*$")
-
-def _read_label(text, labels, unmarked):
-    "(label, rule): the first label in what is marked; else the last one that is not denied."
-    low = text.casefold()
-    anywhere, alone = _pattern(labels)
-    if m := alone.match(low): return _to_label(m[1], labels), 'first word'
-    hits = [m for m in anywhere.finditer(low) if not _not.search(low[max(0, m.start()-30):m.start()])]
-    if hits: return _to_label(hits[-1 if unmarked else 0][0], labels), 'last label'
-
-# %% ../nbs/01_verify.ipynb #0000002a
-@kind('label', 'one of the words in `labels`')
-def read_label(text, labels=(), question=''):
-    "The marked label, or the one after \"the answer is\", or the last one that is not denied."
+# %% ../nbs/01_verify.ipynb #00000037
+@kind('choice', 'a letter, A to Z')
+def read_choice(text:str, labels=(), # the letters there are; () for any
+                question:str='' # with its options, so that one written out counts as its letter
+               ) -> Answer|None:
+    "The marked letter, or the one after \"the answer is\", or one that stands alone."
     text, unfinished = after_thought(text)
-    if not labels: return _read_free(text, unfinished)
-    if (a := marked(text)): return (l := _read_label(a.value, labels, False)) and Answer(l[0], a.rule)
-    if unfinished: return
-    if (p := phrased(text)) and (l := _read_label(_ends.split(p.value, 1)[0], labels, False)): return Answer(l[0], p.rule)
-    return (l := _read_label(text, labels, True)) and Answer(*l)
+    allowed = {str(l).upper() for l in labels}
+    if a := marked(text): return Answer(l, a.rule) if (l := _pick(a.value, allowed, question)) else None
+    if unfinished: return None
+    if (p := phrased(text)) and (l := _pick(p.value, allowed, question)): return Answer(l, p.rule)
+    if l := _lone_letter(text, allowed): return Answer(l, 'a letter alone')
+    return Answer(l, 'option written out') if (l := _written_out(text.strip().rpartition('\n')[2], question)) else None
 
-# %% ../nbs/01_verify.ipynb #0000002b
+# %% ../nbs/01_verify.ipynb #0000003a
+@lru_cache(256)
+def _patterns(labels):
+    "For a tuple of labels, longest first: one anywhere, and one that is all there is or ends before punctuation."
+    words = sorted((re.sub(r'[\s_-]+', ' ', l.strip().casefold()) for l in labels), key=len, reverse=True)
+    either = '|'.join(re.escape(w).replace(r'\ ', r'[\s_-]') for w in words)
+    return re.compile(rf'(?<!\w)(?:{either})(?!\w)'), re.compile(rf'\W{{0,20}}({either})(?!\w)\W{{0,3}}?(?:$|[.,;:!\n*}}—–-])')
+
+def _as_written(found, labels):
+    flat = lambda s: re.sub(r'[\s_-]+', ' ', s.strip().casefold())
+    return next(l for l in labels if flat(l) == flat(found))
+
+# %% ../nbs/01_verify.ipynb #0000003b
+_not = re.compile(r"(?:\bnot|n't|\bnor|\bneither|\brather than|\binstead of)\s(?:an?\s|the\s)?[\"'*]?$")
+
+def _find_label(text, labels, which):
+    "The label that opens the text; else the first (which=0) or last (which=-1) that is not denied."
+    low, (anywhere, opening) = text.casefold(), _patterns(labels)
+    if m := opening.match(low): return _as_written(m[1], labels)
+    hits = [m for m in anywhere.finditer(low) if not _not.search(low[max(0, m.start()-30):m.start()])]
+    return _as_written(hits[which][0], labels) if hits else None
+
+# %% ../nbs/01_verify.ipynb #0000003d
 def _read_free(text, unfinished):
     "The marked text, what follows \"the answer is\", or all of it; in plain words."
     a = marked(text) or (None if unfinished else phrased(text) or Answer(text, 'all of it'))
-    value = a and _norm(re.sub(r'\\text\s*\{([^{}]*)\}', r'\1', a.value[:5000]))
+    value = a and _plain(re.sub(r'\\text\s?\{([^{}]*)\}', r'\1', a.value[:5000]))
     return Answer(value, a.rule) if value else None
 
-# %% ../nbs/01_verify.ipynb #0000002c
-@kind('yes_no', 'yes or no')
-def read_yes_no(text, labels=(), question=''):
-    "The marked yes or no, the one after \"the answer is\", one that opens the text or a line, or a last word."
+# %% ../nbs/01_verify.ipynb #0000003e
+@kind('label', 'one of the words in `labels`')
+def read_label(text:str, labels=(), # the words there are; without them the text itself is the answer
+               question:str='') -> Answer|None:
+    "The marked label, or the one after \"the answer is\", or the last one that is not denied."
     text, unfinished = after_thought(text)
-    if (a := marked(text)): return (l := _read_label(a.value, ('yes', 'no'), False)) and Answer(l[0], a.rule)
-    if unfinished: return
-    if (p := phrased(text)) and (l := _read_label(p.value[:40], ('yes', 'no'), False)): return Answer(l[0], p.rule)
-    found = re.findall(r'(?:\A|\n)\W*(yes|no)\b(?=\W*(?:$|[.,;:!\n]))|\b(yes|no)\W*\Z', text[-5000:].casefold())
-    return Answer(''.join(found[-1]), 'a line that says so') if found else None
+    labels = tuple(map(str, labels))
+    if not labels: return _read_free(text, unfinished)
+    if a := marked(text): return Answer(l, a.rule) if (l := _find_label(a.value, labels, 0)) else None
+    if unfinished: return None
+    if (p := phrased(text)) and (l := _find_label(_stop.split(p.value, 1)[0], labels, 0)): return Answer(l, p.rule)
+    return Answer(l, 'last label') if (l := _find_label(text, labels, -1)) else None
 
-# %% ../nbs/01_verify.ipynb #0000002e
+# %% ../nbs/01_verify.ipynb #00000041
+_saying = re.compile(r'(?:\A|\n)[^\w\n]{0,20}(yes|no)\b(?=\W{0,3}(?:$|[.,;:!\n]))|\b(yes|no)\W{0,5}\Z')
+
+# %% ../nbs/01_verify.ipynb #00000042
+@kind('yes_no', 'yes or no')
+def read_yes_no(text:str, labels=(), question:str='') -> Answer|None:
+    "The marked yes or no, the one after \"the answer is\", or one that opens a line or ends the text."
+    text, unfinished = after_thought(text)
+    if a := marked(text): return Answer(l, a.rule) if (l := _find_label(a.value, ('yes', 'no'), 0)) else None
+    if unfinished: return None
+    if (p := phrased(text)) and (l := _find_label(p.value[:40], ('yes', 'no'), 0)): return Answer(l, p.rule)
+    found = _saying.findall(text[-5000:].casefold())
+    return Answer(''.join(found[-1]), 'a line of its own') if found else None
+
+# %% ../nbs/01_verify.ipynb #00000045
 @kind('text', 'this text, but for case, spaces, articles and punctuation')
-def read_text(text, labels=(), question=''):
+def read_text(text:str, labels=(), question:str='') -> Answer|None:
     "The marked text, what follows \"the answer is\", or all of it."
     return _read_free(*after_thought(text))
 
-# %% ../nbs/01_verify.ipynb #00000030
+# %% ../nbs/01_verify.ipynb #00000048
+_span = re.compile(r'\$\$([^$]+)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\\d])\$([^$\n]+)(?<!\\)\$', re.S)
+
+def _formulas(s):
+    "The math spans in a text: (start, end, content)."
+    return [(m.start(), m.end(), next(g for g in m.groups() if g)) for m in _span.finditer(s)]
+
+# %% ../nbs/01_verify.ipynb #00000049
+def _formula(s):
+    "The expression in a short text: its first math span, with those beside it, or else its first sentence."
+    if not (spans := _formulas(s := s[:3000])): return _stop.split(s, 1)[0]
+    (_, end, first), found = spans[0], []
+    for start, stop, inside in spans[1:]:
+        if not _beside(s[end:start]): break
+        found.append(inside); end = stop
+    return ','.join([first, *found])
+
+# %% ../nbs/01_verify.ipynb #0000004b
+def _is_formula(s):
+    "One short line with at most one word in it."
+    s = s.strip()
+    return 0 < len(s) < 300 and '\n' not in s and len(re.findall(r'(?<![\\\w])[A-Za-z]{3,}', re.sub(r'\\[a-z]+\{[^{}]*\}', '', s))) < 2
+
+_ending = re.compile(r'(?:=|\bis\b|\bequals\b)([^=]{1,200}?)[.!]?$')
+
+def _last_formula(text):
+    "Where nothing is marked: the last math span, what the last line ends on, or the last number."
+    if spans := _formulas(text[-5000:]): return Answer(spans[-1][2], 'last formula')
+    m = _ending.search(text.strip().rpartition('\n')[2][-400:])
+    if m and _is_formula(m[1]): return Answer(m[1], 'end of the last line')
+    return Answer(n, 'last number') if (n := _last_number(text)) else None
+
+# %% ../nbs/01_verify.ipynb #0000004c
+@kind('math', 'a LaTeX or numeric expression, in \\boxed{}', same=equal, same_all=equal_all)
+def read_math(text:str, labels=(), question:str='') -> Answer|None:
+    "The marked expression, or the one after \"the answer is\", or the last one."
+    text, unfinished = after_thought(text)
+    if a := marked(text, many=True): a = a if a.rule in ('boxed', 'fbox') else Answer(_formula(a.value), a.rule)
+    elif unfinished: return None
+    elif (p := phrased(text)) and _is_formula(f := _formula(p.value)): a = Answer(f, p.rule)
+    elif _is_formula(text): a = Answer(text, 'all of it')
+    else: a = _last_formula(text)
+    return Answer(value, a.rule) if a and (value := tidy(a.value[:2000])) else None
+
+# %% ../nbs/01_verify.ipynb #0000004f
 def as_text(completion # a string, or chat messages as TRL hands them over
            ) -> str:
     "What a completion says."
     if isinstance(completion, str): return completion
-    if isinstance(completion, dict): completion = [completion]
-    return '\n'.join(str(m.get('content') or '') for m in completion or [])
+    if isinstance(completion, dict): return as_text(completion.get('content') or completion.get('text') or '')
+    return '\n'.join(as_text(m) for m in completion or [])
 
-# %% ../nbs/01_verify.ipynb #00000031
-def extract(kind:str, completion, labels=(), question='') -> str|None:
+# %% ../nbs/01_verify.ipynb #00000051
+def extract(kind:str, completion, labels=(), question:str='') -> str|None:
     "The answer in a completion, normalised; None where there is none."
     a = _kind(kind).read(as_text(completion), labels, question)
     return a.value if a else None
 
 def same(kind:str, a:str, b:str, # two extracted answers
          seconds:float=1) -> bool:
-    "Whether two extracted answers agree."
+    "Whether two extracted answers agree; the teacher's vote is counted with it."
     return bool(_kind(kind).same(a, b, seconds))
 
-# %% ../nbs/01_verify.ipynb #00000032
-def judge_all(kind:str, completions:list, answers, # one label, or one for each completion
-              labels=(), questions=None, # the words there are; one question for each completion
+# %% ../nbs/01_verify.ipynb #00000054
+def _read_both(kind, k, completion, label, labels, question):
+    "(gold, answer), or the verdict where one of them cannot be read."
+    gold, answer = k.read(label, labels, question), k.read(completion, labels, question)
+    if gold and answer: return gold.value, answer.value
+    return Verdict.correct if kind == 'text' and not completion.strip() and not label.strip() else Verdict.unparseable
+
+def _to_verdict(same): return Verdict.timed_out if same is None else Verdict.correct if same else Verdict.wrong
+
+# %% ../nbs/01_verify.ipynb #00000055
+def judge_all(kind:str, completions:list, answers, # a label for each completion, or one for all
+              labels=(), questions='', # the words there are; a question for each completion, or one for all
               seconds:float=1 # for each comparison
              ) -> list[Verdict]:
-    "A verdict for each completion."
+    "A verdict for each completion; comparisons that take long run side by side."
     k, n = _kind(kind), len(completions)
-    answers = [answers]*n if isinstance(answers, str) else [str(a) for a in answers]
-    questions = [questions or '']*n if isinstance(questions, (str, type(None))) else questions
-    if k.judge: return [k.judge(as_text(c), a, labels, q, seconds) for c, a, q in zip(completions, answers, questions)]
-    pairs = [_read_both(k, as_text(c), a, labels, q) for c, a, q in zip(completions, answers, questions)]
-    if not k.same_all: return [p if isinstance(p, Verdict) else _verdict(k.same(*p, seconds)) for p in pairs]
-    open_ = [i for i, p in enumerate(pairs) if not isinstance(p, Verdict)]
-    for i, r in zip(open_, k.same_all([pairs[i] for i in open_], seconds)): pairs[i] = _verdict(r)
-    return pairs
+    each = lambda o: [as_text(x) for x in o] if isinstance(o, (list, tuple)) else [as_text(o)]*n
+    rows = list(zip(map(as_text, completions), each(answers), [labels]*n, each(questions), strict=True))
+    if k.judge: return [k.judge(*r, seconds) for r in rows]
+    read = [_read_both(kind, k, *r) for r in rows]
+    pairs = [p for p in read if not isinstance(p, Verdict)]
+    same = iter(k.same_all(pairs, seconds) if k.same_all else [k.same(*p, seconds) for p in pairs])
+    return [p if isinstance(p, Verdict) else _to_verdict(next(same)) for p in read]
 
-# %% ../nbs/01_verify.ipynb #00000033
-def _read_both(k, completion, label, labels, question):
-    "(gold, answer), or the verdict where one of them cannot be read."
-    gold = k.read(label, labels, question)
-    answer = k.read(completion, labels, question)
-    if not completion.strip() and not label.strip() and k.name == 'text': return Verdict.correct
-    return (gold.value, answer.value) if gold and answer else Verdict.unparseable
-
-def _verdict(same): return Verdict.timed_out if same is None else Verdict.correct if same else Verdict.wrong
-
-# %% ../nbs/01_verify.ipynb #00000034
-def judge(kind:str, completion, label:str, labels=(), question:str='', seconds:float=1 # for the comparison
+# %% ../nbs/01_verify.ipynb #00000056
+def judge(kind:str, completion, label, labels=(), question:str='', 
+          seconds:float=1 # for the comparison, of processor time; a verdict is there after twice that
          ) -> Verdict:
     "Whether the answer in a completion is the one in the label, which may be bare or a whole solution."
     return judge_all(kind, [completion], [label], labels, [question], seconds)[0]
 
-# %% ../nbs/01_verify.ipynb #00000036
+# %% ../nbs/01_verify.ipynb #00000058
 def reward(task:Task) -> Callable:
     "A reward function for TRL: 1 for a correct answer, 0 for anything else."
     def correct(completions, label=None, **columns):
-        label = label if label is not None else columns.get('answer')
-        return [float(v == Verdict.correct) for v in judge_all(task.answer, completions, label, task.labels, columns.get('input'))]
+        answers = label if label is not None else columns['answer']
+        return [float(v == Verdict.correct) for v in judge_all(task.answer, completions, answers, task.labels, columns.get('input') or '')]
     return correct
