@@ -228,11 +228,11 @@ class Seen:
         self.threshold, self.size, self.known = threshold, size, {}
         self.lsh = MinHashLSH(threshold=threshold, num_perm=128, weights=(.1, .9)) # rather a candidate too many
 
-    def twin(self, text:str) -> str|None:
+    def twin(self, text:str, parent:str='') -> str|None: # a parent may be resembled, but not repeated
         "The known question that a text nearly repeats, if any."
         mine = shingles(text, self.size)
         found = ((len(mine & self.known[k]) / len(mine | self.known[k]), k) for k in self.lsh.query(_minhash(mine)))
-        return next((k for overlap, k in sorted(found, reverse=True) if overlap >= self.threshold), None)
+        return next((k for overlap, k in sorted(found, reverse=True) if overlap >= (1 if k == parent else self.threshold)), None)
 
     def add(self, text:str):
         "Keep a question."
@@ -274,11 +274,11 @@ def test_questions(task:Task) -> list[str]:
     return [str(row.get(column) or '') for row in read_jsonl(path)]
 
 # %% ../nbs/04_synthesize.ipynb #0000004b
-def _screen(samples, seen, held, report):
+def _screen(samples, seen, held, report, parents={}): # parents: questions by id
     "The samples that are neither too close to a test question nor to an earlier sample."
     out = []
     for s in samples:
-        why = 'contaminated' if held.has(s.input) else 'duplicates' if seen.twin(s.input) else None
+        why = 'contaminated' if held.has(s.input) else 'duplicates' if seen.twin(s.input, parents.get(s.parent, '')) else None
         if why: report[why] += 1
         else: seen.add(s.input); out.append(s)
     return out
