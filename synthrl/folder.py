@@ -50,10 +50,10 @@ def _owner(path):
 
 # %% ../nbs/11c_folder.ipynb #0000000e
 def _lock(path):
-    "An open file that no other process holds; None where the system has no such locks."
-    try: import fcntl
-    except ImportError: return None
+    "An open file that no other process holds, on systems that have such locks."
     f = open(path/'.lock', 'w')
+    try: import fcntl
+    except ImportError: return f
     try: fcntl.flock(f, fcntl.LOCK_EX|fcntl.LOCK_NB)
     except OSError:
         f.close(); raise UserError(f'{path}: another run is at work in it', 'wait for it, or give another --out') from None
@@ -78,9 +78,13 @@ class Job:
     settings: dict = field(default_factory=dict) # dotted name → value
     say: Callable = print
     
-    def __post_init__(self):
-        p = self.path/'stages.json'
-        self.records = json.loads(p.read_text(encoding='utf-8')) if p.exists() else {}
+    records: dict = field(default_factory=dict)  # of the stages, by name
+    
+    def load(self):
+        "Read the records; without them nothing counts as finished."
+        try: self.records = json.loads((self.path/'stages.json').read_text(encoding='utf-8'))
+        except (OSError, ValueError): self.records = {}
+        return self
 
     def inputs(self, stage:Stage) -> dict:
         "Everything that a stage's file is made from."
