@@ -64,7 +64,7 @@ def select(samples:list[Sample],
     kept = [samples[i] for _, _, i in (ranked if policy == 'all' else ranked[:m])]
     return [replace(s, bin=bin_of(s.pass_rate, bins)) for s in kept]
 
-# %% ../nbs/08_select.ipynb #00000020
+# %% ../nbs/08_select.ipynb #00000022
 E, EM, M, H = 'easy', 'easy_medium', 'medium', 'hard'
 CURRICULA = dict(
     uniform=[(1, {E: 1, EM: 1, M: 1, H: 1})],
@@ -75,7 +75,7 @@ CURRICULA = dict(
     medium_start=[(.44, {M: 1}), (.50, {EM: .25, M: .75}), (1, {EM: 1})],
     medium_only=[(1, {M: 1})])
 
-# %% ../nbs/08_select.ipynb #00000022
+# %% ../nbs/08_select.ipynb #00000024
 def shares(name:str,       # one of `CURRICULA`
            progress:float, # how far the training is, 0 up to 1
            bins            # the bins that hold samples
@@ -87,7 +87,7 @@ def shares(name:str,       # one of `CURRICULA`
     if not left: raise UserError(f'curriculum `{name}` wants {" and ".join(wanted)} samples and there are none', 'score more samples or choose another curriculum')
     return {b: w / sum(left.values()) for b, w in left.items()}
 
-# %% ../nbs/08_select.ipynb #00000026
+# %% ../nbs/08_select.ipynb #00000028
 def _slots(credit:dict, share:dict, batch:int) -> list[str]:
     "Bins for one batch, and what each bin is owed after it in `credit`."
     out = []
@@ -97,11 +97,11 @@ def _slots(credit:dict, share:dict, batch:int) -> list[str]:
         credit[out[-1]] -= 1
     return out
 
-# %% ../nbs/08_select.ipynb #00000029
+# %% ../nbs/08_select.ipynb #0000002b
 def _deck(samples, rng):
     while True: yield from rng.sample(samples, len(samples))
 
-# %% ../nbs/08_select.ipynb #0000002a
+# %% ../nbs/08_select.ipynb #0000002c
 def curriculum(samples:list[Sample],
                name:str='uniform', # one of `CURRICULA`
                steps:int=100,      # optimizer steps
