@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['PARTS', 'PRESETS', 'STAGES', 'Plan', 'choose', 'Run', 'make_passages', 'make_initial', 'make_synth', 'make_scored',
-           'make_heldout', 'rated', 'make_train', 'make_model', 'make_eval', 'make_figures', 'summarize', 'run']
+           'make_heldout', 'rated', 'make_train', 'make_model', 'make_eval', 'make_figures', 'summarize', 'run',
+           'preview']
 
 # %% ../nbs/12_run.ipynb #00000002
 import difflib, hashlib, json, platform
@@ -18,7 +19,7 @@ from fastcore.basics import patch
 from .adapt import Adapt, adapt
 from .evaluate import Evaluate, compare, evaluate, questions, to_evaluations, write_evaluations
 from .folder import Job, Stage, claim, do, fingerprint
-from .ledger import Ledger
+from .ledger import Ledger, price_of, read_prices
 from .plot import plot_accuracy, plot_agreement, plot_lengths, plot_pass_rates, plot_training, ten_bins
 from .report import report
 from .retrieve import Passage, library_of
@@ -69,7 +70,7 @@ PRESETS = dict(
 def _near(name, known, what):
     if name in known: return name
     near = difflib.get_close_matches(str(name), known, 1)
-    raise UserError(f'unknown {what} `{name}`', (f'did you mean `{near[0]}`? ' if near else '') + f'there are: {", ".join(known)}')
+    raise UserError(f'unknown {what} `{name}`', f'did you mean `{near[0]}`?' if near else f'there are: {", ".join(known)}')
 
 def _cast(key, value, default):
     "A value from the command line, in the type of its setting."
@@ -280,7 +281,7 @@ def summarize(run:Run, preset='') -> dict:
     samples, agreement = _samples(run)
     log, record = read_log(run.path/'model'/'log.jsonl'), run.records.get('model', {})
     grpo = record.get('facts') or dict(steps=len(log))
-    return dict(task=run.task.name, preset=preset, seed=run.seed, student=run.plan.student) | samples | _results(run.path/'eval.jsonl') | dict(
+    return dict(task=run.task.name, preset=preset, seed=run.seed, student=run.plan.student, folder=str(run.path)) | samples | _results(run.path/'eval.jsonl') | dict(
         teacher=_teacher_cost(run, agreement), grpo=grpo, seconds={k: r['seconds'] for k, r in run.records.items()}, versions=_versions(),
         stand_ins=_stand_ins(run.plan), reports={k: {n: v for n, v in r['facts'].items() if n != 'teacher'} for k, r in run.records.items() if k != 'model' and r['facts']})
 
@@ -326,4 +327,38 @@ def run(task, # a Task, or the path or bundled name of a task file
                 if stage.name == 'eval' and not job.task.test: say('eval      left out: the task has no `test` file')
                 else: do(job, stage)
             return _finish(job, preset)
+        finally: job.put_away(teacher=True)
+
+# %% ../nbs/12_run.ipynb #00000033
+def _three(job, n):
+    "The first n samples of a run, with what they took."
+    cfg, lost = replace(job.parts['synthesis'], seed=job.seed), Counter()
+    passages = find_passages(job.task, job.teacher, library_of(job.task), cfg.n, cfg)
+    pattern, before = find_pattern(job.task, job.teacher, cfg), dict(job.teacher.usage)
+    drafts = generate(job.task, job.teacher, passages, range(n), pattern, cfg, lost)
+    samples = vote(job.task, job.teacher, drafts, settings=cfg, report=lost)
+    return passages, samples, {k: v for k, v in lost.items() if k != 'attempts' and v}, {k: v - before[k] for k, v in job.teacher.usage.items()}
+
+# %% ../nbs/12_run.ipynb #00000034
+def _estimate(job, took, n):
+    "The full run's cost from that of n samples: each first sample is written, voted on, rewritten and voted on again."
+    path, times = job.path/'preview.json', 2*job.parts['synthesis'].n/n
+    if took['calls'] < 2*n: return json.loads(path.read_text(encoding='utf-8')) if path.exists() else None
+    cost = {k: round(took[k]*times, 2 if k == 'usd' else None) for k in ('calls', 'prompt_tokens', 'completion_tokens', 'usd')}
+    if price_of(job.plan.teacher, read_prices()) is None: cost['usd'] = None
+    write_text(path, json.dumps(cost) + '\n')
+    return cost
+
+# %% ../nbs/12_run.ipynb #00000035
+def preview(task, preset:str='paper', seed:int=0, out=None, # as for `run`
+            n:int=3, # samples to make
+            budget_usd:float=None, budget_tokens:int=None, say=print, **changes) -> dict:
+    "Keywords, a passage, n verified samples, and about what the full run will cost (None where that was paid before)."
+    job = _begin(task, preset, out, seed, dict(budget_usd=budget_usd, budget_tokens=budget_tokens), say, **changes)
+    with claim(job.path, job.task.name):
+        _note(job, preset)
+        try:
+            passages, samples, dropped, took = _three(job, n)
+            keywords = find_keywords(job.task, job.teacher, job.parts['synthesis'])
+            return dict(keywords=keywords, passage=passages[0], samples=samples, dropped=dropped, estimate=_estimate(job, took, n))
         finally: job.put_away(teacher=True)
