@@ -284,6 +284,16 @@ def _screen(samples, seen, held, report, parents={}): # parents: questions by id
     return out
 
 # %% ../nbs/04_synthesize.ipynb #0000004c
+def _rounds(task, teacher, passages, kept, seen, held, cfg, report):
+    "Attempts and votes until `kept` holds enough samples, or the attempts are used up."
+    pattern, limit, i = find_pattern(task, teacher, cfg), cfg.n + math.ceil(cfg.n*cfg.extra), 0
+    while len(kept) < cfg.n and i < limit:
+        stop = min(i + cfg.n - len(kept), limit)
+        fresh = _screen(generate(task, teacher, passages, range(i, stop), pattern, cfg, report), seen, held, report)
+        kept += vote(task, teacher, fresh, settings=cfg, report=report)
+        i = stop
+
+# %% ../nbs/04_synthesize.ipynb #0000004d
 def synthesize(task:Task, teacher:Teacher, passages:list[Passage], n:int=None, # samples; None: as in the settings
                settings:Synthesis=None, held:list[str]=None, # test questions to keep clear of; None: the task's own
                report:Counter=None) -> list[Sample]: # is filled with what became of the attempts
@@ -291,16 +301,15 @@ def synthesize(task:Task, teacher:Teacher, passages:list[Passage], n:int=None, #
     cfg, report = replace(settings or Synthesis(), n=n or (settings or Synthesis()).n), Counter() if report is None else report
     if not passages: raise UserError(f'{task.path or task.name}: there are no passages to write about', 'check `passages` in the task file')
     seen, held = Seen(cfg.duplicate, cfg.shingle), HeldOut(test_questions(task) if held is None else held, cfg)
-    pattern, kept, limit, i = find_pattern(task, teacher, cfg), [], cfg.n + math.ceil(cfg.n*cfg.extra), 0
-    while len(kept) < cfg.n and i < limit:
-        stop = min(i + cfg.n - len(kept), limit)
-        fresh = _screen(generate(task, teacher, passages, range(i, stop), pattern, cfg, report), seen, held, report)
-        kept, i = kept + vote(task, teacher, fresh, settings=cfg, report=report), stop
+    kept = []
+    try: _rounds(task, teacher, passages, kept, seen, held, cfg, report)
+    except UserError as e: # such as a budget that is used up
+        e.args = (f'{e} ({len(kept)} of {cfg.n} samples accepted so far)',); raise
     report['accepted'] = len(kept)
     if len(kept) < cfg.n: print(shortfall(cfg.n, report))
     return kept
 
-# %% ../nbs/04_synthesize.ipynb #0000004d
+# %% ../nbs/04_synthesize.ipynb #0000004e
 _reasons = dict(unusable='no usable reply', duplicates='near-duplicate', contaminated='in the test file', unanswered='no readable answer', 
                 tied='votes tied', low_agreement='too little agreement')
 
@@ -309,7 +318,7 @@ def shortfall(n:int, report:Counter) -> str:
     lost = ', '.join(f'{what}: {report[k]}' for k, what in _reasons.items() if report[k])
     return f'{report["accepted"]} of {n} samples after {report["attempts"]} attempts ({lost or "nothing was lost"}); raise `extra`, or give more passages'
 
-# %% ../nbs/04_synthesize.ipynb #00000054
+# %% ../nbs/04_synthesize.ipynb #00000055
 def similarities(texts:list[str]):
     "Cosine similarity of all pairs of texts, by TF-IDF; an array."
     import numpy as np
@@ -322,7 +331,7 @@ def similarities(texts:list[str]):
     x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
     return (x @ x.T)[np.triu_indices(len(texts), 1)]
 
-# %% ../nbs/04_synthesize.ipynb #00000056
+# %% ../nbs/04_synthesize.ipynb #00000057
 def diversity(samples:list[Sample], most:int=2000 # questions whose pairs are compared, a random choice of them
              ) -> dict:
     "How long the questions are, how alike, and how sure the votes were; quartiles from minimum to maximum."
@@ -332,7 +341,7 @@ def diversity(samples:list[Sample], most:int=2000 # questions whose pairs are co
     return dict(words=of([len(s.input.split()) for s in samples]), similarity=of(similarities([s.input for s in some])),
                 agreement=of([s.agreement for s in samples if s.agreement is not None]))
 
-# %% ../nbs/04_synthesize.ipynb #0000005b
+# %% ../nbs/04_synthesize.ipynb #0000005c
 def provenance(s:Sample, task:Task, teacher:Teacher, passages:list[Passage]=()) -> str:
     "One line of JSON: where a sample comes from and what its label rests on."
     title = next((p.title for p in passages if p.id == s.passage), '')
