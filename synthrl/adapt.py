@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from .task import Sample, Task
 from .verify import judge_all
 from .teacher import Teacher
-from .synthesize import HeldOut, Seen, Synthesis, _screen, block, fill, first_readable, read_sample, task_block, test_questions, vote
+from .synthesize import (A_SAMPLE, HeldOut, Seen, Synthesis, _screen, block, fill, first_readable, held_questions,
+    read_sample, task_block, vote)
 
 # %% ../nbs/06_adapt.ipynb #00000005
 @dataclass
@@ -56,7 +57,7 @@ def rewrite(task:Task, teacher:Teacher, samples:list[Sample], # with `solved` se
     "One harder or easier version of each sample, as the teacher writes it: nothing is voted on yet."
     cfg, report = settings or Adapt(), Counter() if report is None else report
     prompts = [fill(HARDER if s.solved else EASIER, task=task_block(task), question=block('question', s.input)) for s in samples]
-    found = first_readable(teacher, prompts, read_sample, cfg, report)
+    found = first_readable(teacher, prompts, read_sample, cfg, report, A_SAMPLE)
     report['attempts'] += len(prompts); report['unusable'] += sum(f is None for f in found)
     return [Sample(*f, origin='harder' if s.solved else 'easier', parent=s.id, passage=s.passage) for s, f in zip(samples, found) if f]
 
@@ -66,7 +67,7 @@ def adapt(task:Task, teacher:Teacher, student, samples:list[Sample],
           report:Counter=None) -> list[Sample]:     # is filled with what became of the rewrites
     "The samples, then harder versions of those that the student solved, then easier versions of the others."
     cfg, report = settings or Adapt(), Counter() if report is None else report
-    seen, held = Seen(cfg.duplicate, cfg.shingle), HeldOut(test_questions(task) if held is None else held, cfg)
+    seen, held = Seen(cfg.duplicate, cfg.shingle), HeldOut(held_questions(task) if held is None else held, cfg)
     for s in samples: seen.add(s.input)
     tried = find_solved(task, student, samples, cfg)
     fresh = _screen(rewrite(task, teacher, tried, cfg, report), seen, held, report, {s.id: s.input for s in samples})

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from .task import Sample, Task, UserError
 from .retrieve import Passage
 from .teacher import Teacher
-from .synthesize import HeldOut, Seen, Synthesis, _screen, block, fill, find_pattern, first_readable, generate, read_sample, task_block, test_questions, vote
+from .synthesize import (A_SAMPLE, HeldOut, Seen, Synthesis, _screen, block, fill, find_pattern, first_readable, generate,
+    held_questions, read_sample, task_block, vote)
 from .score import Score, judged_answers
 
 # %% ../nbs/07b_turns.ipynb #00000004
@@ -77,7 +78,7 @@ def next_prompt(task:Task, s:Sample, right:str, wrong:str, # as `try_out` gives 
 def _write(task, teacher, passages, heads, turn, pattern, cfg, report):
     "The next question of every chain, as the teacher writes it."
     if not heads: return [replace(s, origin=f'turn {turn}') for s in generate(task, teacher, passages, range(len(passages)), pattern, cfg, report)]
-    found = first_readable(teacher, [next_prompt(task, *head, turn, cfg) for head in heads.values()], read_sample, cfg, report)
+    found = first_readable(teacher, [next_prompt(task, *head, turn, cfg) for head in heads.values()], read_sample, cfg, report, A_SAMPLE)
     report['attempts'] += len(found); report['unusable'] += sum(f is None for f in found)
     return [Sample(*f, origin=f'turn {turn}', parent=s.id, passage=p) for f, (p, (s, _, _)) in zip(found, heads.items()) if f]
 
@@ -88,7 +89,7 @@ def stepping_stones(task:Task, teacher:Teacher, student, passages:list[Passage],
     "The questions of all chains that the student solves now and then, with their pass rates; origin is the turn, parent the question before."
     cfg, report = settings or Turns(), Counter() if report is None else report
     if not passages: raise UserError(f'{task.path or task.name}: there are no passages to write about', 'check `passages` in the task file')
-    seen, held = Seen(cfg.duplicate, cfg.shingle), HeldOut(test_questions(task) if held is None else held, cfg)
+    seen, held = Seen(cfg.duplicate, cfg.shingle), HeldOut(held_questions(task) if held is None else held, cfg)
     pattern, heads, kept = find_pattern(task, teacher, cfg), {}, []
     for turn in range(1, cfg.turns + 1):
         fresh = _write(task, teacher, passages, heads, turn, pattern, cfg, report)

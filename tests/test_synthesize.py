@@ -115,3 +115,23 @@ def test_exactly_n_with_every_kind_of_bad_reply():
     assert not any('cow' in s.input for s in samples)
     wrong = sum(int(s.answer) != sum(int(w.strip('?')) for w in s.input.split('what is')[1].split() if w.strip('?').isdigit()) for s in samples if 'plus' in s.input)
     assert wrong <= 1, wrong
+
+
+KINDS = [('number', [], 'How many?', ['18', '#### 18', 'The answer is 18.', '#### 17'], '18'),
+         ('math', [], 'Solve.', [r'\boxed{\frac{1}{2}}', r'so \boxed{0.5}', r'\boxed{1/2}', r'\boxed{2}'], r'\boxed{0.5}'),
+         ('choice', [], 'Which?\nA) iron\nB) gold\nC) lead', ['B', 'The answer is (B).', 'It is gold.\n#### gold', 'Answer: C'], 'B'),
+         ('label', ['entailment', 'neutral'], 'Premise and hypothesis.', ['neutral', '#### Neutral', 'The answer is neutral.', '#### entailment'], 'neutral'),
+         ('yes_no', [], 'Is it?', ['#### yes', 'The answer is yes.', 'Yes.', 'No.'], 'yes'),
+         ('text', [], 'Who?', ['#### Ada Lovelace', 'The answer is Ada Lovelace.', '#### ada  lovelace', '#### Babbage'], 'Ada Lovelace')]
+
+
+@pytest.mark.parametrize('kind, labels, question, answers, label', KINDS, ids=[k[0] for k in KINDS])
+def test_the_vote_reads_every_kind_of_answer(kind, labels, question, answers, label):
+    from synthrl.synthesize import decide
+    from synthrl.task import Sample, Task
+    from synthrl.verify import judge
+    task = Task('t', 'd', 'o', kind, labels=labels)
+    kept = decide(task, Sample(question, answers[3]), answers[:3])   # the written answer is the odd one out
+    assert (kept.agreement, kept.votes) == (.75, 4) and kept.output == answers[0]
+    assert judge(kind, label, kept.answer, labels, question) == judge(kind, kept.output, kept.answer, labels, question) == 'correct'
+    assert decide(task, Sample(question, answers[0]), answers[3:]) == 'tied'
