@@ -110,15 +110,25 @@ _phrase = re.compile(r'''(?:\b(?:answer|ans|respuesta|réponse|antwort|risposta|
 _stop = re.compile(r'[.!?。](?=\s|$|\*)|\n')
 
 # %% ../nbs/01_verify.ipynb #00000017
+_keys = 'answer ans respuesta réponse antwort risposta resposta ответ 答 正解 정답 correct best right final my'.split()
+
+def _last_phrase(text):
+    "The last match of `_phrase`, looked for only where one of its words stands: it is the slowest pattern here."
+    low, end = text.lower(), len(text)
+    if len(low) != end: low = text
+    for _ in range(12):
+        end = max(low.rfind(k, 0, end) for k in _keys)
+        if end < 0: return None
+        if m := _phrase.match(text, end): return m
+
+# %% ../nbs/01_verify.ipynb #00000018
 def phrased(text:str) -> Answer|None:
     "What follows the last \"the answer is\", in one of several languages, to the end of the line."
-    found = None
-    for found in _phrase.finditer(text): pass
-    if not found: return None
-    line = text[found.end():found.end()+2000].lstrip(' \t*_#:\r\n').split('\n', 1)[0].strip(' *_')
-    return Answer(line, '"' + ' '.join(found[0].split()).strip(' *_').lower() + '"') if line else None
+    if not (m := _last_phrase(text)): return None
+    line = text[m.end():m.end()+2000].lstrip(' \t*_#:\r\n').split('\n', 1)[0].strip(' *_')
+    return Answer(line, '"' + ' '.join(m[0].split()).strip(' *_').lower() + '"') if line else None
 
-# %% ../nbs/01_verify.ipynb #0000001c
+# %% ../nbs/01_verify.ipynb #0000001d
 @dataclass
 class Kind:
     "How answers of one kind are read and compared."
@@ -127,7 +137,7 @@ class Kind:
     same_all: Callable|None=None # (pairs, seconds) → a list of these
     judge: Callable|None=None    # (completion, label, labels, question, seconds) → Verdict; in place of read and same
 
-# %% ../nbs/01_verify.ipynb #0000001d
+# %% ../nbs/01_verify.ipynb #0000001e
 REGISTRY = {}
 
 def kind(name:str, about:str, # for the author of a task
@@ -138,12 +148,12 @@ def kind(name:str, about:str, # for the author of a task
         return read
     return add
 
-# %% ../nbs/01_verify.ipynb #0000001e
+# %% ../nbs/01_verify.ipynb #0000001f
 def _kind(name):
     if name not in REGISTRY: raise UserError(f'unknown answer = "{name}"', f'there are: {", ".join(REGISTRY)}')
     return REGISTRY[name]
 
-# %% ../nbs/01_verify.ipynb #00000021
+# %% ../nbs/01_verify.ipynb #00000022
 _number = re.compile(r'''
     (?P<sign>(?<![\w)\]}])[-+]\s?)?                              # a sign, unless something ends just before it: 5-3
     (?:\\?[$£€¥₹]\s?(?P<sign2>-)?)?(?<![\w.])                    # money; not in the middle of a word: H2O
@@ -154,14 +164,14 @@ _number = re.compile(r'''
     (?:\s?(?:e|(?:\\times|\\cdot|×|\*)\s?10\s?\^)\s?\{?(?P<exp>[-+]?\d{1,3})\}?)?
     (?P<pct>\s?(?:\\?%|percent\b))?''', re.X | re.I)
 
-# %% ../nbs/01_verify.ipynb #00000022
+# %% ../nbs/01_verify.ipynb #00000023
 def _shift(digits, exp):
     "digits · 10^exp, written out."
     from decimal import Context, Decimal
     s = f'{Decimal(digits).scaleb(exp, Context(prec=1999, Emax=9999, Emin=-9999)):f}'
     return s.rstrip('0').rstrip('.') if '.' in s else s
 
-# %% ../nbs/01_verify.ipynb #00000023
+# %% ../nbs/01_verify.ipynb #00000024
 def to_number(m:re.Match # of a number
              ) -> str:
     "The number written one way: `-1234.5`, `3/4`, `50%`."
@@ -172,7 +182,7 @@ def to_number(m:re.Match # of a number
     minus = '-' in (m['sign'] or '') + (m['sign2'] or '') and digits.strip('0./')
     return ('-' if minus else '') + digits + ('%' if m['pct'] else '')
 
-# %% ../nbs/01_verify.ipynb #00000026
+# %% ../nbs/01_verify.ipynb #00000027
 _frac = re.compile(r'\\[dtc]?frac\s?(?:\{\s?(-?\d+)\s?\}\s?\{\s?(\d+)\s?\}|(\d)\s?(\d))')
 
 def _without_latex(s):
@@ -193,20 +203,20 @@ def _last_number(s):
     for m in _number.finditer(_without_latex(s[-2000:])): pass
     return m and to_number(m)
 
-# %% ../nbs/01_verify.ipynb #00000028
+# %% ../nbs/01_verify.ipynb #00000029
 def _a_line(text):
     "The last line that begins with `A:`, as GSM8K's own solutions end."
     start = ('\n' + text).rfind('\nA:')
     return Answer(text[start+2:].split('\n')[0], 'A:') if start >= 0 else None
 
 def _same_number(gold, answer, seconds=1):
-    if gold == answer: return True
+    if gold == answer or gold.isdigit() and answer.isdigit(): return gold == answer
     a, b = rational(gold), rational(answer)
     if a is None or b is None: return False
     one_percent = ('%' in gold) != ('%' in answer)
     return close(a, b) or one_percent and close(a*(100 if '%' in gold else 1), b*(100 if '%' in answer else 1))
 
-# %% ../nbs/01_verify.ipynb #00000029
+# %% ../nbs/01_verify.ipynb #0000002a
 @kind('number', 'one number, after #### or at the end', same=_same_number)
 def read_number(text:str, labels=(), question:str='') -> Answer|None:
     "The marked number, or the one after \"the answer is\", or the last one."
@@ -216,7 +226,7 @@ def read_number(text:str, labels=(), question:str='') -> Answer|None:
     if (p := phrased(text) or _a_line(text)) and (n := _first_number(p.value)): return Answer(n, p.rule)
     return Answer(n, 'last number') if (n := _last_number(text)) else None
 
-# %% ../nbs/01_verify.ipynb #0000002c
+# %% ../nbs/01_verify.ipynb #0000002d
 _letter = re.compile(r'''[\s*_"'`$(\[{\\]*(?:(?:text|mathrm|mathbf|textbf|bf|rm|bold)\b[\s{(]*)?(?:(?:option|choice|answer|letter)\b[\s:(]*(?:is\b\s*)?)?[*_"'`(\[{]*
     (?P<letter>[A-Z])(?P<after>[\s*_"'`)\]}$.,:;!、。]|$)(?P<word>\s*[a-z]\w*)?''', re.I | re.X)
 _reason = re.compile(r'\s*(?:because|as|since|for|is|which|and|or)\b')
@@ -229,7 +239,7 @@ def _leading_letter(s, allowed):
     letter = m['letter'].upper()
     return letter if not allowed or letter in allowed else None
 
-# %% ../nbs/01_verify.ipynb #0000002f
+# %% ../nbs/01_verify.ipynb #00000030
 _option = re.compile(r'(?:(?<=\s)|^)[(\[]?([A-Z])[)\].:、] ?(.+?)(?= [(\[]?[A-Z][)\].:、] |\n|$)')
 
 def _options(question):
@@ -240,7 +250,7 @@ def _options(question):
         if ord(m[1]) == ord('A') + len(found): found[m[1]] = m[2].strip()
     return found if len(found) > 1 else {}
 
-# %% ../nbs/01_verify.ipynb #00000031
+# %% ../nbs/01_verify.ipynb #00000032
 _dropped = re.compile(r"['’]|[^\w\s.+#-]|_|(?<!\d)\.|\.(?!\d)|(?<=\w)-|-(?!\d)|(?<![\w+])[+#]")
 
 def _plain(s):
@@ -248,7 +258,7 @@ def _plain(s):
     words = _dropped.sub(lambda m: '' if m[0] in "'’" else ' ', s.casefold()).split()
     return ' '.join([w for w in words if w not in ('a', 'an', 'the')] or words) or ' '.join(s.split())
 
-# %% ../nbs/01_verify.ipynb #00000033
+# %% ../nbs/01_verify.ipynb #00000034
 def _written_out(s, question):
     "The letter of the one option that `s` is, or that stands in it."
     s, options = _plain(s[:2000]), {k: _plain(v) for k, v in _options(question).items()} if question else {}
@@ -257,7 +267,7 @@ def _written_out(s, question):
     hits = [k for k in hits if options[k] == longest or options[k] not in longest]
     return hits[0] if len(hits) == 1 else None
 
-# %% ../nbs/01_verify.ipynb #00000035
+# %% ../nbs/01_verify.ipynb #00000036
 _denied = r'''(?!\W*\s*(?:is|are|was|isn't|can|would|could)?\s?(?:not|wrong|incorrect|false|n't|ruled|excluded|unlikely|less))'''
 _alone = [re.compile(p) for p in (
     r'\A[\s*(\[]*([A-Za-z])[)\].:*]*\s*\Z', r'(?m)^[ \t*(\[]*([A-Z])[)\].:*]*[ \t]*$',
@@ -270,12 +280,12 @@ def _lone_letter(text, allowed):
     for pattern in _alone:
         if found := [l.upper() for l in pattern.findall(text[-5000:]) if not allowed or l.upper() in allowed]: return found[-1]
 
-# %% ../nbs/01_verify.ipynb #00000036
+# %% ../nbs/01_verify.ipynb #00000037
 def _pick(s, allowed, question):
     "The letter in a place where an answer is expected."
     return _leading_letter(s, allowed) or _written_out(_stop.split(s, 1)[0], question) or _lone_letter(s[:200], allowed)
 
-# %% ../nbs/01_verify.ipynb #00000037
+# %% ../nbs/01_verify.ipynb #00000038
 @kind('choice', 'a letter, A to Z')
 def read_choice(text:str, labels=(), # the letters there are; () for any
                 question:str='' # with its options, so that one written out counts as its letter
@@ -289,7 +299,7 @@ def read_choice(text:str, labels=(), # the letters there are; () for any
     if l := _lone_letter(text, allowed): return Answer(l, 'a letter alone')
     return Answer(l, 'option written out') if (l := _written_out(text.strip().rpartition('\n')[2], question)) else None
 
-# %% ../nbs/01_verify.ipynb #0000003a
+# %% ../nbs/01_verify.ipynb #0000003b
 @lru_cache(256)
 def _patterns(labels):
     "For a tuple of labels, longest first: one anywhere, and one that is all there is or ends before punctuation."
@@ -301,7 +311,7 @@ def _as_written(found, labels):
     flat = lambda s: re.sub(r'[\s_-]+', ' ', s.strip().casefold())
     return next(l for l in labels if flat(l) == flat(found))
 
-# %% ../nbs/01_verify.ipynb #0000003b
+# %% ../nbs/01_verify.ipynb #0000003c
 _not = re.compile(r"(?:\bnot|n't|\bnor|\bneither|\brather than|\binstead of)\s(?:an?\s|the\s)?[\"'*]?$")
 
 def _find_label(text, labels, which):
@@ -311,14 +321,14 @@ def _find_label(text, labels, which):
     hits = [m for m in anywhere.finditer(low) if not _not.search(low[max(0, m.start()-30):m.start()])]
     return _as_written(hits[which][0], labels) if hits else None
 
-# %% ../nbs/01_verify.ipynb #0000003d
+# %% ../nbs/01_verify.ipynb #0000003e
 def _read_free(text, unfinished):
     "The marked text, what follows \"the answer is\", or all of it; in plain words."
     a = marked(text) or (None if unfinished else phrased(text) or Answer(text, 'all of it'))
     value = a and _plain(re.sub(r'\\text\s?\{([^{}]*)\}', r'\1', a.value[:5000]))
     return Answer(value, a.rule) if value else None
 
-# %% ../nbs/01_verify.ipynb #0000003e
+# %% ../nbs/01_verify.ipynb #0000003f
 @kind('label', 'one of the words in `labels`')
 def read_label(text:str, labels=(), # the words there are; without them the text itself is the answer
                question:str='') -> Answer|None:
@@ -331,10 +341,10 @@ def read_label(text:str, labels=(), # the words there are; without them the text
     if (p := phrased(text)) and (l := _find_label(_stop.split(p.value, 1)[0], labels, 0)): return Answer(l, p.rule)
     return Answer(l, 'last label') if (l := _find_label(text, labels, -1)) else None
 
-# %% ../nbs/01_verify.ipynb #00000041
+# %% ../nbs/01_verify.ipynb #00000042
 _saying = re.compile(r'(?:\A|\n)[^\w\n]{0,20}(yes|no)\b(?=\W{0,3}(?:$|[.,;:!\n]))|\b(yes|no)\W{0,5}\Z')
 
-# %% ../nbs/01_verify.ipynb #00000042
+# %% ../nbs/01_verify.ipynb #00000043
 @kind('yes_no', 'yes or no')
 def read_yes_no(text:str, labels=(), question:str='') -> Answer|None:
     "The marked yes or no, the one after \"the answer is\", or one that opens a line or ends the text."
@@ -345,20 +355,20 @@ def read_yes_no(text:str, labels=(), question:str='') -> Answer|None:
     found = _saying.findall(text[-5000:].casefold())
     return Answer(''.join(found[-1]), 'a line of its own') if found else None
 
-# %% ../nbs/01_verify.ipynb #00000045
+# %% ../nbs/01_verify.ipynb #00000046
 @kind('text', 'this text, but for case, spaces, articles and punctuation')
 def read_text(text:str, labels=(), question:str='') -> Answer|None:
     "The marked text, what follows \"the answer is\", or all of it."
     return _read_free(*after_thought(text))
 
-# %% ../nbs/01_verify.ipynb #00000048
+# %% ../nbs/01_verify.ipynb #00000049
 _span = re.compile(r'\$\$([^$]+)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\\d])\$([^$\n]+)(?<!\\)\$', re.S)
 
 def _formulas(s):
     "The math spans in a text: (start, end, content)."
     return [(m.start(), m.end(), next(g for g in m.groups() if g)) for m in _span.finditer(s)]
 
-# %% ../nbs/01_verify.ipynb #00000049
+# %% ../nbs/01_verify.ipynb #0000004a
 def _formula(s):
     "The expression in a short text: its first math span, with those beside it, or else its first sentence."
     if not (spans := _formulas(s := s[:3000])): return _stop.split(s, 1)[0]
@@ -368,22 +378,23 @@ def _formula(s):
         found.append(inside); end = stop
     return ','.join([first, *found])
 
-# %% ../nbs/01_verify.ipynb #0000004b
+# %% ../nbs/01_verify.ipynb #0000004c
 def _is_formula(s):
-    "One short line with at most one word in it."
+    "One short line of mathematics, or one word: not a sentence."
     s = s.strip()
-    return 0 < len(s) < 300 and '\n' not in s and len(re.findall(r'(?<![\\\w])[A-Za-z]{3,}', re.sub(r'\\[a-z]+\{[^{}]*\}', '', s))) < 2
+    words = re.findall(r'(?<![\\\w])[A-Za-z]{3,}', re.sub(r'\\[a-z]+\{[^{}]*\}', '', s))
+    return 0 < len(s) < 300 and '\n' not in s and (not words or len(words) == 1 and not any(map(str.isdigit, s)))
 
 _ending = re.compile(r'(?:=|\bis\b|\bequals\b)([^=]{1,200}?)[.!]?$')
 
 def _last_formula(text):
     "Where nothing is marked: the last math span, what the last line ends on, or the last number."
-    if spans := _formulas(text[-5000:]): return Answer(spans[-1][2], 'last formula')
+    if (spans := _formulas(text[-5000:])) and len(spans[-1][2]) < 200: return Answer(spans[-1][2], 'last formula')
     m = _ending.search(text.strip().rpartition('\n')[2][-400:])
     if m and _is_formula(m[1]): return Answer(m[1], 'end of the last line')
     return Answer(n, 'last number') if (n := _last_number(text)) else None
 
-# %% ../nbs/01_verify.ipynb #0000004c
+# %% ../nbs/01_verify.ipynb #0000004d
 @kind('math', 'a LaTeX or numeric expression, in \\boxed{}', same=equal, same_all=equal_all)
 def read_math(text:str, labels=(), question:str='') -> Answer|None:
     "The marked expression, or the one after \"the answer is\", or the last one."
@@ -395,7 +406,7 @@ def read_math(text:str, labels=(), question:str='') -> Answer|None:
     else: a = _last_formula(text)
     return Answer(value, a.rule) if a and (value := tidy(a.value[:2000])) else None
 
-# %% ../nbs/01_verify.ipynb #0000004f
+# %% ../nbs/01_verify.ipynb #00000050
 def as_text(completion # a string, or chat messages as TRL hands them over
            ) -> str:
     "What a completion says."
@@ -403,7 +414,7 @@ def as_text(completion # a string, or chat messages as TRL hands them over
     if isinstance(completion, dict): return as_text(completion.get('content') or completion.get('text') or '')
     return '\n'.join(as_text(m) for m in completion or [])
 
-# %% ../nbs/01_verify.ipynb #00000051
+# %% ../nbs/01_verify.ipynb #00000052
 def extract(kind:str, completion, labels=(), question:str='') -> str|None:
     "The answer in a completion, normalised; None where there is none."
     a = _kind(kind).read(as_text(completion), labels, question)
@@ -414,7 +425,7 @@ def same(kind:str, a:str, b:str, # two extracted answers
     "Whether two extracted answers agree; the teacher's vote is counted with it."
     return bool(_kind(kind).same(a, b, seconds))
 
-# %% ../nbs/01_verify.ipynb #00000054
+# %% ../nbs/01_verify.ipynb #00000055
 def _read_both(kind, k, completion, label, labels, question):
     "(gold, answer), or the verdict where one of them cannot be read."
     gold, answer = k.read(label, labels, question), k.read(completion, labels, question)
@@ -423,7 +434,7 @@ def _read_both(kind, k, completion, label, labels, question):
 
 def _to_verdict(same): return Verdict.timed_out if same is None else Verdict.correct if same else Verdict.wrong
 
-# %% ../nbs/01_verify.ipynb #00000055
+# %% ../nbs/01_verify.ipynb #00000056
 def judge_all(kind:str, completions:list, answers, # a label for each completion, or one for all
               labels=(), questions='', # the words there are; a question for each completion, or one for all
               seconds:float=1 # for each comparison
@@ -435,17 +446,17 @@ def judge_all(kind:str, completions:list, answers, # a label for each completion
     if k.judge: return [k.judge(*r, seconds) for r in rows]
     read = [_read_both(kind, k, *r) for r in rows]
     pairs = [p for p in read if not isinstance(p, Verdict)]
-    same = iter(k.same_all(pairs, seconds) if k.same_all else [k.same(*p, seconds) for p in pairs])
+    same = iter(k.same_all(pairs, seconds) if k.same_all and pairs[1:] else [k.same(*p, seconds) for p in pairs])
     return [p if isinstance(p, Verdict) else _to_verdict(next(same)) for p in read]
 
-# %% ../nbs/01_verify.ipynb #00000056
+# %% ../nbs/01_verify.ipynb #00000057
 def judge(kind:str, completion, label, labels=(), question:str='', 
           seconds:float=1 # for the comparison, of processor time; a verdict is there after twice that
          ) -> Verdict:
     "Whether the answer in a completion is the one in the label, which may be bare or a whole solution."
     return judge_all(kind, [completion], [label], labels, [question], seconds)[0]
 
-# %% ../nbs/01_verify.ipynb #00000058
+# %% ../nbs/01_verify.ipynb #00000059
 def reward(task:Task) -> Callable:
     "A reward function for TRL: 1 for a correct answer, 0 for anything else."
     def correct(completions, label=None, **columns):
