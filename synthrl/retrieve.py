@@ -16,7 +16,7 @@ from .task import Task, UserError, data_path, _read_line
 @dataclass
 class Passage:
     "A piece of text that a question can be grounded in."
-    id: str           # file:row, or the id that its row gives
+    id: str           # the id that its row gives, or file:row
     title: str
     text: str
     score: float = 0. # how well it answers the search; 0: it holds none of the words
@@ -34,17 +34,17 @@ def pieces(text:str, size:int=SHOWN # characters in a piece, at most
     return out[1:]
 
 # %% ../nbs/02_retrieve.ipynb #0000000c
-def _from_jsonl(path):
-    with open(path, encoding='utf-8') as f:
+def _from_jsonl(path, name):
+    with open(path, encoding='utf-8-sig') as f:
         for i, line in enumerate(f, 1):
             if not line.strip(): continue
             row = _read_line(path, i, line)
             if not isinstance(row.get('text'), str): raise UserError(f'{path}:{i}: `text` is missing', 'give every row of the passages a "text"')
-            yield Passage(str(row.get('id', f'{path.name}:{i}')), str(row.get('title') or ''), row['text'][:SHOWN])
+            yield Passage(str(row.get('id', f'{name}:{i}')), str(row.get('title') or ''), row['text'][:SHOWN])
 
-def _from_txt(path):
-    for i, p in enumerate(pieces(path.read_text(encoding='utf-8')), 1):
-        yield Passage(f'{path.name}:{i}', path.stem.replace('_', ' '), p)
+def _from_txt(path, name):
+    for i, p in enumerate(pieces(path.read_text(encoding='utf-8-sig')), 1):
+        yield Passage(f'{name}:{i}', path.stem.replace('_', ' '), p)
 
 # %% ../nbs/02_retrieve.ipynb #0000000d
 def iter_passages(folder=''):
@@ -54,7 +54,8 @@ def iter_passages(folder=''):
         files = [folder] if folder.is_file() else sorted(p for p in folder.rglob('*') if p.suffix in ('.jsonl', '.txt'))
         if not files: os.listdir(folder) 
         for path in files:
-            for p in (_from_txt if path.suffix == '.txt' else _from_jsonl)(path):
+            name = path.name if path == folder else str(path.relative_to(folder))
+            for p in (_from_txt if path.suffix == '.txt' else _from_jsonl)(path, name):
                 if tokens(f'{p.title} {p.text}'): yield p
     except (OSError, UnicodeDecodeError) as e:
         raise UserError(f'{getattr(e, "filename", None) or folder}: cannot be read ({getattr(e, "strerror", None) or e})', 
