@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'UserError', 'data_path', 'Sample', 'write_text', 'to_dict', 'write_samples', 'read_jsonl', 'to_sample',
-           'read_samples', 'Task']
+           'read_samples', 'Task', 'read_test']
 
 # %% ../nbs/00_task.ipynb #00000002
-import difflib, errno, hashlib, json, os, tempfile, tomllib
+import difflib, errno, hashlib, json, os, random, re, tempfile, tomllib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -104,7 +104,7 @@ def read_samples(path, **defaults) -> list[Sample]:
 # %% ../nbs/00_task.ipynb #00000019
 KINDS = dict(number='one number, after #### or at the end', math='a LaTeX or numeric expression, in \\boxed{}',
              choice='a letter, A to Z', label='one of the words in `labels`', yes_no='yes or no',
-             text='exactly this text, but for case and spaces')
+             text='this text, but for case, spaces, articles and punctuation')
 
 # %% ../nbs/00_task.ipynb #0000001a
 @dataclass
@@ -121,7 +121,7 @@ class Task:
     passages: str = ''                     # a folder of .jsonl or .txt; '' is the bundled one
     test: str = ''                         # held-out questions: a .jsonl or .parquet file, or a data set's name
     train: str = ''                        # human samples, only read for the comparison with "RL on human data"
-    columns: dict = field(default_factory=dict) # where a test file's columns are called otherwise: {input = "question"}
+    columns: dict = field(default_factory=dict) # where a test file's columns are called otherwise: {input = "question"}; see "Held-out questions"
     path: str = ''                         # the file it was read from
 
     @classmethod
@@ -142,8 +142,7 @@ class Task:
 # %% ../nbs/00_task.ipynb #0000001b
 def _fill(template, parts):
     "Put `parts` where their {name} stands; what is put in is not looked at again."
-    import re
-    return re.sub(r'\{(\w+)\}', lambda m: str(parts.get(m[1], m[0])), template)
+    return re.sub(r'\{([\w ]+)\}', lambda m: str(parts.get(m[1], m[0])), template)
 
 # %% ../nbs/00_task.ipynb #0000001d
 _needed = dict(name='name = "my_task"', description='description = "what the task is"', 
@@ -186,3 +185,66 @@ def _load_task(cls, path):
     _check_keys(path, raw, [f.name for f in fields(cls) if f.name != 'path'])
     _check_values(path, raw)
     return cls(**raw, path=str(path))
+
+# %% ../nbs/00_task.ipynb #00000027
+def _read_parquet(path):
+    try: from pyarrow import parquet
+    except ImportError: raise UserError(f'{path}: reading .parquet needs pyarrow', 'pip install pyarrow, or save the file as .jsonl') from None
+    try: return parquet.read_table(path).to_pylist()
+    except Exception as e: raise UserError(f'{path}: cannot be read ({type(e).__name__})', 'check that it is a Parquet file') from None
+
+def _read_hub(name, limit):
+    data, config, split = (name.split(':') + ['', ''])[:3]
+    try: from datasets import load_dataset
+    except ImportError: raise UserError(f'`{name}`: reading it needs the datasets package', 'pip install datasets, or name a .jsonl file') from None
+    load = lambda **kw: load_dataset(data, config or None, split=split or 'test', **kw)
+    try: rows = load()
+    except RuntimeError: rows = load(revision='refs/convert/parquet') # data sets that come as a script
+    return list(rows.select(range(min(limit, len(rows)))) if limit else rows)
+
+# %% ../nbs/00_task.ipynb #00000028
+def _read_rows(task, which, limit):
+    name = getattr(task, which); path = task.file(name)
+    if path.exists(): return (_read_parquet(path) if path.suffix == '.parquet' else read_jsonl(path))[:limit]
+    where, mend = f'{task.path or task.name}: `{which}` = "{name}"', 'name a .jsonl or .parquet file beside the task'
+    if path.suffix in ('.jsonl', '.parquet') or not re.fullmatch(r'[\w.-]+/[\w.-]+(:[\w.-]*){0,2}', name): raise UserError(f'{where}: there is no such file', mend)
+    try: return _read_hub(name, limit)
+    except UserError: raise
+    except Exception as e: raise UserError(f'{where}: cannot be loaded ({type(e).__name__})', f'check the name and the network, or {mend}') from None
+
+# %% ../nbs/00_task.ipynb #0000002a
+def _letters(options): return ' '.join(f'{chr(65+i)}: {o}' for i, o in enumerate(options))
+
+def _cell(value):
+    if isinstance(value, (list, dict)): return _letters(value.values() if isinstance(value, dict) else value)
+    return '' if value is None else str(value)
+
+def _column(row, how): 
+    "What a column's name or a text with {column} in it gives for a row; None where the row has no such column."
+    names = re.findall(r'\{([\w ]+)\}', how) 
+    if how in row or not names: return row.get(how) if how else ''
+    return _fill(how, {n: _cell(row[n]) for n in names}) if all(n in row for n in names) else None
+
+# %% ../nbs/00_task.ipynb #0000002b
+def _renamed(task, row):
+    "The row with the columns that a sample has."
+    new = row | {k: v for k, c in task.columns.items() if k != 'options' and (v := _column(row, c)) is not None}
+    if (names := task.columns.get('options')) and names[0] in row:
+        options = [_cell(row.get(n)).strip() for n in names]
+        right = options[0]; random.Random(_cell(new.get('input'))).shuffle(options)
+        new |= dict(input=f'{_cell(new.get("input")).strip()} {_letters(options)}', answer=chr(65 + options.index(right)))
+    answer = new.get('answer')
+    if task.answer == 'choice' and isinstance(answer, int): new['answer'] = chr(65 + answer)
+    return {k: _cell(v) if isinstance(v, (list, dict)) else v for k, v in new.items()}
+
+# %% ../nbs/00_task.ipynb #0000002c
+def read_test(task:Task, 
+              limit:int|None=None, # rows at most, the first ones
+              which:str='test' # or train
+             ) -> list[Sample]:
+    "The human questions that a task names; [] where it names none."
+    if not getattr(task, which): return []
+    found = [to_sample(_renamed(task, r), origin='human') for r in _read_rows(task, which, limit)]
+    for i, s in enumerate(found, 1):
+        if not (s.input and s.label): raise UserError(f'{task.path or task.name}: `{which}`, row {i}: no `input`, or neither `answer` nor `output`', 'name its columns: columns = { input = "question", answer = "label" }')
+    return found
