@@ -41,9 +41,9 @@ def after_thought(text:str) -> tuple[str, bool]:
     "The text after the last `</think>`, and whether a thought was left unfinished."
     text = text[-_longest:]
     if not text.isascii(): text = text.translate(_ascii)
-    end = max(text.rfind('</think>'), text.rfind('</thinking>'))
-    if end >= 0: text = text[text.index('>', end) + 1:]
-    return text, '<think>' in text or '<thinking>' in text
+    end = text.rfind('</think') # or </thinking>
+    if end >= 0: text = text[text.find('>', end) + 1:]
+    return text, '<think' in text
 
 # %% ../nbs/01_verify.ipynb #0000000b
 _brace = re.compile(r'\\.|[{}]', re.S)
@@ -86,49 +86,55 @@ def _hashed(line, below):
     return None if below.strip() and _heading.match(line) and not _phrase.search(line) else line
 
 # %% ../nbs/01_verify.ipynb #00000013
-_mark = re.compile(r'<answer>|\\boxed|\\fbox|(?<!#)####(?!#)')
+def _backwards(text, words, most=12):
+    "(position, word) of the last places where one of the words stands, last first."
+    at = {w: i for w in words if (i := text.rfind(w)) >= 0}
+    while at and most:
+        w = max(at, key=at.get)
+        yield at[w], w
+        at[w], most = text.rfind(w, 0, at[w]), most - 1
+        if at[w] < 0: del at[w]
 
-def _at_mark(text, m, many):
-    "What the mark at `m` points to; None where it points to nothing."
-    if m[0] == '<answer>': return text[m.end():].split('</answer>')[0]
-    if m[0] == '####': return _hashed(*text[m.end():].partition('\n')[::2])
-    return boxed(text, many)
-
-# %% ../nbs/01_verify.ipynb #00000014
-def marked(text:str, many:bool=False) -> Answer|None:
-    "What the last mark points to."
-    for m in list(_mark.finditer(text))[:-9:-1]:
-        inside = _at_mark(text, m, many)
-        if inside is not None: return Answer(inside.split('</answer>')[0].strip(), m[0].replace('\\', ''))
-        text = text[:m.start()]
+# %% ../nbs/01_verify.ipynb #00000015
+def _at_mark(text, i, mark, many):
+    "What the mark at `i` points to; None where it points to nothing."
+    if mark == '<answer>': return text[i+8:].split('</answer>')[0]
+    if mark != '####': return boxed(text, many)
+    line, _, below = text[i+4:].partition('\n')
+    return None if text[max(0, i-1):i] == '#' or line[:1] == '#' else _hashed(line, below)
 
 # %% ../nbs/01_verify.ipynb #00000016
+def marked(text:str, many:bool=False) -> Answer|None:
+    "What the last mark points to."
+    for i, mark in _backwards(text, ('####', '<answer>', r'\boxed', r'\fbox')):
+        inside = _at_mark(text, i, mark, many)
+        if inside is not None: return Answer(inside.split('</answer>')[0].strip(), mark.replace('\\', ''))
+
+# %% ../nbs/01_verify.ipynb #00000018
 _phrase = re.compile(r'''(?:\b(?:answer|ans|respuesta|réponse|antwort|risposta|resposta|ответ)(?:'s(?=\s)|\b)|答案|答え|正解|정답
     |\b(?:correct|best|right|final|my)\s(?:option|choice|letter|label|result|value|statement)\b)
     (?:[^\n.:=]{0,80}?(?:\b(?:is|are|be|es|est|ist|é)\b|[:=]|是|为|為|は)|(?<='s)|[\s*_]*(?=\n))
     (?:\s?\**(?::|(?:is|therefore|probably|likely|clearly|definitely|most\slikely|simply|just|that|thus|option|choice)\b))*''', re.I | re.X)
 _stop = re.compile(r'[.!?。](?=\s|$|\*)|\n')
 
-# %% ../nbs/01_verify.ipynb #00000017
-_keys = 'answer ans respuesta réponse antwort risposta resposta ответ 答 正解 정답 correct best right final my'.split()
+# %% ../nbs/01_verify.ipynb #00000019
+_keys = 'ans respuesta réponse antwort risposta resposta ответ 答 正解 정답 correct best right final my'.split()
+_ascii_keys = [k for k in _keys if k.isascii()]
 
 def _last_phrase(text):
-    "The last match of `_phrase`, looked for only where one of its words stands: it is the slowest pattern here."
-    low, end = text.lower(), len(text)
-    if len(low) != end: low = text
-    for _ in range(12):
-        end = max(low.rfind(k, 0, end) for k in _keys)
-        if end < 0: return None
-        if m := _phrase.match(text, end): return m
+    "The last match of `_phrase`, tried only where one of its words stands: to search for it is slow."
+    low = text.lower() if len(text.lower()) == len(text) else text
+    found = (_phrase.match(text, i) for i, _ in _backwards(low, _ascii_keys if text.isascii() else _keys))
+    return next(filter(None, found), None)
 
-# %% ../nbs/01_verify.ipynb #00000018
+# %% ../nbs/01_verify.ipynb #0000001a
 def phrased(text:str) -> Answer|None:
     "What follows the last \"the answer is\", in one of several languages, to the end of the line."
     if not (m := _last_phrase(text)): return None
     line = text[m.end():m.end()+2000].lstrip(' \t*_#:\r\n').split('\n', 1)[0].strip(' *_')
     return Answer(line, '"' + ' '.join(m[0].split()).strip(' *_').lower() + '"') if line else None
 
-# %% ../nbs/01_verify.ipynb #0000001d
+# %% ../nbs/01_verify.ipynb #0000001f
 @dataclass
 class Kind:
     "How answers of one kind are read and compared."
@@ -137,7 +143,7 @@ class Kind:
     same_all: Callable|None=None # (pairs, seconds) → a list of these
     judge: Callable|None=None    # (completion, label, labels, question, seconds) → Verdict; in place of read and same
 
-# %% ../nbs/01_verify.ipynb #0000001e
+# %% ../nbs/01_verify.ipynb #00000020
 REGISTRY = {}
 
 def kind(name:str, about:str, # for the author of a task
@@ -148,12 +154,12 @@ def kind(name:str, about:str, # for the author of a task
         return read
     return add
 
-# %% ../nbs/01_verify.ipynb #0000001f
+# %% ../nbs/01_verify.ipynb #00000021
 def _kind(name):
     if name not in REGISTRY: raise UserError(f'unknown answer = "{name}"', f'there are: {", ".join(REGISTRY)}')
     return REGISTRY[name]
 
-# %% ../nbs/01_verify.ipynb #00000022
+# %% ../nbs/01_verify.ipynb #00000024
 _number = re.compile(r'''
     (?P<sign>(?<![\w)\]}])[-+]\s?)?                              # a sign, unless something ends just before it: 5-3
     (?:\\?[$£€¥₹]\s?(?P<sign2>-)?)?(?<![\w.])                    # money; not in the middle of a word: H2O
@@ -164,17 +170,18 @@ _number = re.compile(r'''
     (?:\s?(?:e|(?:\\times|\\cdot|×|\*)\s?10\s?\^)\s?\{?(?P<exp>[-+]?\d{1,3})\}?)?
     (?P<pct>\s?(?:\\?%|percent\b))?''', re.X | re.I)
 
-# %% ../nbs/01_verify.ipynb #00000023
+# %% ../nbs/01_verify.ipynb #00000025
 def _shift(digits, exp):
     "digits · 10^exp, written out."
     from decimal import Context, Decimal
     s = f'{Decimal(digits).scaleb(exp, Context(prec=1999, Emax=9999, Emin=-9999)):f}'
     return s.rstrip('0').rstrip('.') if '.' in s else s
 
-# %% ../nbs/01_verify.ipynb #00000024
+# %% ../nbs/01_verify.ipynb #00000026
 def to_number(m:re.Match # of a number
              ) -> str:
     "The number written one way: `-1234.5`, `3/4`, `50%`."
+    if m[0].isdigit() and len(m[0]) < 400: return str(int(m[0]))
     if len(m[0]) > 400: return m[0] # nobody's answer
     digits = str(int((m['int'] or '0').replace(',', '').replace('\u2009', ''))) + ('.' + (m['dec'] or '')[1:]).rstrip('0').rstrip('.')
     if m['below']: digits = f"{int(m['whole'] or 0)*int(m['below']) + int(digits)}/{int(m['below'])}"
@@ -182,7 +189,7 @@ def to_number(m:re.Match # of a number
     minus = '-' in (m['sign'] or '') + (m['sign2'] or '') and digits.strip('0./')
     return ('-' if minus else '') + digits + ('%' if m['pct'] else '')
 
-# %% ../nbs/01_verify.ipynb #00000027
+# %% ../nbs/01_verify.ipynb #00000029
 _frac = re.compile(r'\\[dtc]?frac\s?(?:\{\s?(-?\d+)\s?\}\s?\{\s?(\d+)\s?\}|(\d)\s?(\d))')
 
 def _without_latex(s):
@@ -198,12 +205,14 @@ def _first_number(s):
     m = '=' in s and _number.search(s.rpartition('=')[2]) or _number.search(s)
     return m and to_number(m)
 
-def _last_number(s):
-    m = None
-    for m in _number.finditer(_without_latex(s[-2000:])): pass
+def _last_number(s, tail=150):
+    "The last number in a text, looked for in its tail first."
+    m, end = None, _without_latex(s[-tail:])
+    for m in _number.finditer(end): pass
+    if tail < 2000 and len(s) > tail and not (m and m.start() > 40): return _last_number(s, 2000)
     return m and to_number(m)
 
-# %% ../nbs/01_verify.ipynb #00000029
+# %% ../nbs/01_verify.ipynb #0000002b
 def _a_line(text):
     "The last line that begins with `A:`, as GSM8K's own solutions end."
     start = ('\n' + text).rfind('\nA:')
@@ -216,17 +225,18 @@ def _same_number(gold, answer, seconds=1):
     one_percent = ('%' in gold) != ('%' in answer)
     return close(a, b) or one_percent and close(a*(100 if '%' in gold else 1), b*(100 if '%' in answer else 1))
 
-# %% ../nbs/01_verify.ipynb #0000002a
+# %% ../nbs/01_verify.ipynb #0000002c
 @kind('number', 'one number, after #### or at the end', same=_same_number)
 def read_number(text:str, labels=(), question:str='') -> Answer|None:
     "The marked number, or the one after \"the answer is\", or the last one."
+    if text.isdigit() and len(text) < 20: return Answer(str(int(text)), 'all of it')
     text, unfinished = after_thought(text)
     if a := marked(text): return Answer(n, a.rule) if (n := _first_number(a.value)) else None
     if unfinished: return None
     if (p := phrased(text) or _a_line(text)) and (n := _first_number(p.value)): return Answer(n, p.rule)
     return Answer(n, 'last number') if (n := _last_number(text)) else None
 
-# %% ../nbs/01_verify.ipynb #0000002d
+# %% ../nbs/01_verify.ipynb #0000002f
 _letter = re.compile(r'''[\s*_"'`$(\[{\\]*(?:(?:text|mathrm|mathbf|textbf|bf|rm|bold)\b[\s{(]*)?(?:(?:option|choice|answer|letter)\b[\s:(]*(?:is\b\s*)?)?[*_"'`(\[{]*
     (?P<letter>[A-Z])(?P<after>[\s*_"'`)\]}$.,:;!、。]|$)(?P<word>\s*[a-z]\w*)?''', re.I | re.X)
 _reason = re.compile(r'\s*(?:because|as|since|for|is|which|and|or)\b')
@@ -239,7 +249,7 @@ def _leading_letter(s, allowed):
     letter = m['letter'].upper()
     return letter if not allowed or letter in allowed else None
 
-# %% ../nbs/01_verify.ipynb #00000030
+# %% ../nbs/01_verify.ipynb #00000032
 _option = re.compile(r'(?:(?<=\s)|^)[(\[]?([A-Z])[)\].:、] ?(.+?)(?= [(\[]?[A-Z][)\].:、] |\n|$)')
 
 def _options(question):
@@ -250,7 +260,7 @@ def _options(question):
         if ord(m[1]) == ord('A') + len(found): found[m[1]] = m[2].strip()
     return found if len(found) > 1 else {}
 
-# %% ../nbs/01_verify.ipynb #00000032
+# %% ../nbs/01_verify.ipynb #00000034
 _dropped = re.compile(r"['’]|[^\w\s.+#-]|_|(?<!\d)\.|\.(?!\d)|(?<=\w)-|-(?!\d)|(?<![\w+])[+#]")
 
 def _plain(s):
@@ -258,7 +268,7 @@ def _plain(s):
     words = _dropped.sub(lambda m: '' if m[0] in "'’" else ' ', s.casefold()).split()
     return ' '.join([w for w in words if w not in ('a', 'an', 'the')] or words) or ' '.join(s.split())
 
-# %% ../nbs/01_verify.ipynb #00000034
+# %% ../nbs/01_verify.ipynb #00000036
 def _written_out(s, question):
     "The letter of the one option that `s` is, or that stands in it."
     s, options = _plain(s[:2000]), {k: _plain(v) for k, v in _options(question).items()} if question else {}
@@ -267,7 +277,7 @@ def _written_out(s, question):
     hits = [k for k in hits if options[k] == longest or options[k] not in longest]
     return hits[0] if len(hits) == 1 else None
 
-# %% ../nbs/01_verify.ipynb #00000036
+# %% ../nbs/01_verify.ipynb #00000038
 _denied = r'''(?!\W*\s*(?:is|are|was|isn't|can|would|could)?\s?(?:not|wrong|incorrect|false|n't|ruled|excluded|unlikely|less))'''
 _alone = [re.compile(p) for p in (
     r'\A[\s*(\[]*([A-Za-z])[)\].:*]*\s*\Z', r'(?m)^[ \t*(\[]*([A-Z])[)\].:*]*[ \t]*$',
@@ -280,12 +290,12 @@ def _lone_letter(text, allowed):
     for pattern in _alone:
         if found := [l.upper() for l in pattern.findall(text[-5000:]) if not allowed or l.upper() in allowed]: return found[-1]
 
-# %% ../nbs/01_verify.ipynb #00000037
+# %% ../nbs/01_verify.ipynb #00000039
 def _pick(s, allowed, question):
     "The letter in a place where an answer is expected."
     return _leading_letter(s, allowed) or _written_out(_stop.split(s, 1)[0], question) or _lone_letter(s[:200], allowed)
 
-# %% ../nbs/01_verify.ipynb #00000038
+# %% ../nbs/01_verify.ipynb #0000003a
 @kind('choice', 'a letter, A to Z')
 def read_choice(text:str, labels=(), # the letters there are; () for any
                 question:str='' # with its options, so that one written out counts as its letter
@@ -299,7 +309,7 @@ def read_choice(text:str, labels=(), # the letters there are; () for any
     if l := _lone_letter(text, allowed): return Answer(l, 'a letter alone')
     return Answer(l, 'option written out') if (l := _written_out(text.strip().rpartition('\n')[2], question)) else None
 
-# %% ../nbs/01_verify.ipynb #0000003b
+# %% ../nbs/01_verify.ipynb #0000003d
 @lru_cache(256)
 def _patterns(labels):
     "For a tuple of labels, longest first: one anywhere, and one that is all there is or ends before punctuation."
@@ -311,7 +321,7 @@ def _as_written(found, labels):
     flat = lambda s: re.sub(r'[\s_-]+', ' ', s.strip().casefold())
     return next(l for l in labels if flat(l) == flat(found))
 
-# %% ../nbs/01_verify.ipynb #0000003c
+# %% ../nbs/01_verify.ipynb #0000003e
 _not = re.compile(r"(?:\bnot|n't|\bnor|\bneither|\brather than|\binstead of)\s(?:an?\s|the\s)?[\"'*]?$")
 
 def _find_label(text, labels, which):
@@ -321,14 +331,14 @@ def _find_label(text, labels, which):
     hits = [m for m in anywhere.finditer(low) if not _not.search(low[max(0, m.start()-30):m.start()])]
     return _as_written(hits[which][0], labels) if hits else None
 
-# %% ../nbs/01_verify.ipynb #0000003e
+# %% ../nbs/01_verify.ipynb #00000040
 def _read_free(text, unfinished):
     "The marked text, what follows \"the answer is\", or all of it; in plain words."
     a = marked(text) or (None if unfinished else phrased(text) or Answer(text, 'all of it'))
     value = a and _plain(re.sub(r'\\text\s?\{([^{}]*)\}', r'\1', a.value[:5000]))
     return Answer(value, a.rule) if value else None
 
-# %% ../nbs/01_verify.ipynb #0000003f
+# %% ../nbs/01_verify.ipynb #00000041
 @kind('label', 'one of the words in `labels`')
 def read_label(text:str, labels=(), # the words there are; without them the text itself is the answer
                question:str='') -> Answer|None:
@@ -341,10 +351,10 @@ def read_label(text:str, labels=(), # the words there are; without them the text
     if (p := phrased(text)) and (l := _find_label(_stop.split(p.value, 1)[0], labels, 0)): return Answer(l, p.rule)
     return Answer(l, 'last label') if (l := _find_label(text, labels, -1)) else None
 
-# %% ../nbs/01_verify.ipynb #00000042
+# %% ../nbs/01_verify.ipynb #00000044
 _saying = re.compile(r'(?:\A|\n)[^\w\n]{0,20}(yes|no)\b(?=\W{0,3}(?:$|[.,;:!\n]))|\b(yes|no)\W{0,5}\Z')
 
-# %% ../nbs/01_verify.ipynb #00000043
+# %% ../nbs/01_verify.ipynb #00000045
 @kind('yes_no', 'yes or no')
 def read_yes_no(text:str, labels=(), question:str='') -> Answer|None:
     "The marked yes or no, the one after \"the answer is\", or one that opens a line or ends the text."
@@ -355,20 +365,20 @@ def read_yes_no(text:str, labels=(), question:str='') -> Answer|None:
     found = _saying.findall(text[-5000:].casefold())
     return Answer(''.join(found[-1]), 'a line of its own') if found else None
 
-# %% ../nbs/01_verify.ipynb #00000046
+# %% ../nbs/01_verify.ipynb #00000048
 @kind('text', 'this text, but for case, spaces, articles and punctuation')
 def read_text(text:str, labels=(), question:str='') -> Answer|None:
     "The marked text, what follows \"the answer is\", or all of it."
     return _read_free(*after_thought(text))
 
-# %% ../nbs/01_verify.ipynb #00000049
+# %% ../nbs/01_verify.ipynb #0000004b
 _span = re.compile(r'\$\$([^$]+)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\\d])\$([^$\n]+)(?<!\\)\$', re.S)
 
 def _formulas(s):
     "The math spans in a text: (start, end, content)."
     return [(m.start(), m.end(), next(g for g in m.groups() if g)) for m in _span.finditer(s)]
 
-# %% ../nbs/01_verify.ipynb #0000004a
+# %% ../nbs/01_verify.ipynb #0000004c
 def _formula(s):
     "The expression in a short text: its first math span, with those beside it, or else its first sentence."
     if not (spans := _formulas(s := s[:3000])): return _stop.split(s, 1)[0]
@@ -378,7 +388,7 @@ def _formula(s):
         found.append(inside); end = stop
     return ','.join([first, *found])
 
-# %% ../nbs/01_verify.ipynb #0000004c
+# %% ../nbs/01_verify.ipynb #0000004e
 def _is_formula(s):
     "One short line of mathematics, or one word: not a sentence."
     s = s.strip()
@@ -394,7 +404,7 @@ def _last_formula(text):
     if m and _is_formula(m[1]): return Answer(m[1], 'end of the last line')
     return Answer(n, 'last number') if (n := _last_number(text)) else None
 
-# %% ../nbs/01_verify.ipynb #0000004d
+# %% ../nbs/01_verify.ipynb #0000004f
 @kind('math', 'a LaTeX or numeric expression, in \\boxed{}', same=equal, same_all=equal_all)
 def read_math(text:str, labels=(), question:str='') -> Answer|None:
     "The marked expression, or the one after \"the answer is\", or the last one."
@@ -406,7 +416,7 @@ def read_math(text:str, labels=(), question:str='') -> Answer|None:
     else: a = _last_formula(text)
     return Answer(value, a.rule) if a and (value := tidy(a.value[:2000])) else None
 
-# %% ../nbs/01_verify.ipynb #00000050
+# %% ../nbs/01_verify.ipynb #00000052
 def as_text(completion # a string, or chat messages as TRL hands them over
            ) -> str:
     "What a completion says."
@@ -414,7 +424,7 @@ def as_text(completion # a string, or chat messages as TRL hands them over
     if isinstance(completion, dict): return as_text(completion.get('content') or completion.get('text') or '')
     return '\n'.join(as_text(m) for m in completion or [])
 
-# %% ../nbs/01_verify.ipynb #00000052
+# %% ../nbs/01_verify.ipynb #00000054
 def extract(kind:str, completion, labels=(), question:str='') -> str|None:
     "The answer in a completion, normalised; None where there is none."
     a = _kind(kind).read(as_text(completion), labels, question)
@@ -425,7 +435,7 @@ def same(kind:str, a:str, b:str, # two extracted answers
     "Whether two extracted answers agree; the teacher's vote is counted with it."
     return bool(_kind(kind).same(a, b, seconds))
 
-# %% ../nbs/01_verify.ipynb #00000055
+# %% ../nbs/01_verify.ipynb #00000057
 def _read_both(kind, k, completion, label, labels, question):
     "(gold, answer), or the verdict where one of them cannot be read."
     gold, answer = k.read(label, labels, question), k.read(completion, labels, question)
@@ -434,7 +444,7 @@ def _read_both(kind, k, completion, label, labels, question):
 
 def _to_verdict(same): return Verdict.timed_out if same is None else Verdict.correct if same else Verdict.wrong
 
-# %% ../nbs/01_verify.ipynb #00000056
+# %% ../nbs/01_verify.ipynb #00000058
 def judge_all(kind:str, completions:list, answers, # a label for each completion, or one for all
               labels=(), questions='', # the words there are; a question for each completion, or one for all
               seconds:float=1 # for each comparison
@@ -449,14 +459,14 @@ def judge_all(kind:str, completions:list, answers, # a label for each completion
     same = iter(k.same_all(pairs, seconds) if k.same_all and pairs[1:] else [k.same(*p, seconds) for p in pairs])
     return [p if isinstance(p, Verdict) else _to_verdict(next(same)) for p in read]
 
-# %% ../nbs/01_verify.ipynb #00000057
+# %% ../nbs/01_verify.ipynb #00000059
 def judge(kind:str, completion, label, labels=(), question:str='', 
           seconds:float=1 # for the comparison, of processor time; a verdict is there after twice that
          ) -> Verdict:
     "Whether the answer in a completion is the one in the label, which may be bare or a whole solution."
     return judge_all(kind, [completion], [label], labels, [question], seconds)[0]
 
-# %% ../nbs/01_verify.ipynb #00000059
+# %% ../nbs/01_verify.ipynb #0000005b
 def reward(task:Task) -> Callable:
     "A reward function for TRL: 1 for a correct answer, 0 for anything else."
     def correct(completions, label=None, **columns):
