@@ -67,6 +67,9 @@ class Ledger:
         sql = 'select i, text, finish from replies where key = ? and i < ?'
         with self.lock: return {k: {i: Reply(t, f) for i,t,f in self.db.execute(sql, (k, n))} for k in keys}
 
+    def is_empty(self) -> bool:
+        with self.lock: return self.db.execute('select 1 from replies limit 1').fetchone() is None
+
     def close(self): 
         with self.lock: self.db.close()
 
@@ -167,3 +170,8 @@ def release(self:Ledger, call:int, lost:bool=False): # lost: it may have been bi
     with self._writing() as db:
         if lost: db.execute("update calls set state = 'lost' where id = ?", (call,))
         else: db.execute('delete from calls where id = ?', (call,))
+
+@patch
+def lost(self:Ledger, cost:Cost, endpoint:str='', request:dict=None):
+    "Note what a request may have cost that nothing was reserved for."
+    with self._writing() as db: self._call(db, None, 'lost', endpoint, request, cost)
