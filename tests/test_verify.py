@@ -148,7 +148,7 @@ def test_calculator_against_sympy():
     r, opinions = random.Random(3), []
     while len(opinions) < 150:
         a = formula(r)
-        b = r.choice([a + ' + x - x', f'\\frac{{({a})2}}{{2}}', f'0 + {a}', formula(r)])
+        b = r.choice([a + ' + x - x', f'\\frac{{2 \\cdot ({a})}}{{2}}', f'0 + {a}', formula(r)])
         if (seen := eq.settle(a, b)) is None: continue
         algebra = eq._workers.equal(a, b, 2)
         if algebra is not None: opinions.append((seen, algebra, a, b))
