@@ -6,7 +6,7 @@
 __all__ = ['parser', 'main']
 
 # %% ../nbs/13_cli.ipynb #00000002
-import argparse, os, sys
+import argparse, logging, os, sys, warnings
 
 from .run import PRESETS, STAGES, UserError, preview, report, run
 
@@ -55,8 +55,17 @@ def _asked(a):
 
 def _say(line): print(line, flush=True)
 
-# %% ../nbs/13_cli.ipynb #0000000a
+# %% ../nbs/13_cli.ipynb #0000000b
+def _hush():
+    "Errors only from the engines; what is set in the environment already stays as it is."
+    for name in ('torch.utils._pytree', 'torchao', 'bitsandbytes', 'vllm'): logging.getLogger(name).setLevel(logging.ERROR)
+    for k, v in dict(TRANSFORMERS_VERBOSITY='error', VLLM_LOGGING_LEVEL='ERROR', TORCH_CPP_LOG_LEVEL='ERROR', HF_HUB_DISABLE_PROGRESS_BARS='1').items(): 
+        os.environ.setdefault(k, v)
+    warnings.filterwarnings('ignore')
+
+# %% ../nbs/13_cli.ipynb #0000000c
 def do_run(a):
+    _hush()
     s = run(until=a.until, say=_say, **_asked(a))
     if s['trained']:
         b, t, d = s['base'], s['trained'], s['difference']
@@ -66,7 +75,7 @@ def do_run(a):
 
 def do_report(a): print(report(a.folder))
 
-# %% ../nbs/13_cli.ipynb #0000000b
+# %% ../nbs/13_cli.ipynb #0000000d
 def _cost(e):
     if e is None: return 'not measured: these replies were paid for before'
     usd = 'this model has no known price' if e['usd'] is None else f"${e['usd']:.2f}"
@@ -79,7 +88,7 @@ def do_preview(a):
     if p['dropped']: print('dropped:', ', '.join(f'{k} {n}' for k, n in p['dropped'].items()))
     print('the full run:', _cost(p['estimate']))
 
-# %% ../nbs/13_cli.ipynb #0000000d
+# %% ../nbs/13_cli.ipynb #0000000f
 def main(argv:list[str]=None) -> int: # the exit code
     "The command `synthrl`."
     try:

@@ -96,7 +96,7 @@ h1 { font-size: 1.7rem; margin: 0 } h2 { font-size: 1.1rem; margin: 2.4rem 0 .6r
 .tile small { display: block } .tile strong { font-size: 1.9rem; color: #1d3a5f; font-weight: 600 }
 figure { margin: 1.2rem 0 } img { max-width: 100% } pre { margin: 0; white-space: pre-wrap; font-size: .85rem }
 table { border-collapse: collapse; width: 100%; font-size: .85rem } th { text-align: left; color: #666; font-weight: 500 }
-td, th { padding: .35rem .8rem .35rem 0; border-bottom: 1px solid #e6e6e6; vertical-align: top } td { overflow-wrap: anywhere }
+td, th { padding: .35rem .8rem .35rem 0; border-bottom: 1px solid #e6e6e6; vertical-align: top } td { overflow-wrap: break-word } td:first-child { white-space: nowrap }
 details { margin: .8rem 0 } summary { cursor: pointer; font-weight: 600 }
 '''
 

