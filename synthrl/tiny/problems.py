@@ -41,18 +41,18 @@ def worked(p:Problem) -> str:
 # %% ../../nbs/tiny/problems.ipynb #0000000b
 def in_range(p:Problem) -> bool: 
     "Is every running total something the student can count to?"
-    return all(1 <= t <= 99 for t in p.totals)
+    return all(1 <= t <= 60 for t in p.totals)
 
 def a_step(rng:random.Random) -> tuple[str, int]:
     "One change: mostly more or fewer, sometimes twice or three times as many."
     op = rng.choices('+-*', (40, 40, 20))[0]
-    return (op, rng.choice((2, 2, 3))) if op == '*' else (op, rng.randint(2, 20))
+    return (op, rng.choice((2, 2, 3))) if op == '*' else (op, rng.randint(2, 12))
 
 def a_problem(rng:random.Random, n:int, # how many steps
               nouns, names) -> Problem:
     "A random problem of `n` steps."
     while True:
-        p = Problem(rng.randint(2, 40), [a_step(rng) for _ in range(n)], rng.choice(nouns), rng.choice(names))
+        p = Problem(rng.randint(2, 30), [a_step(rng) for _ in range(n)], rng.choice(nouns), rng.choice(names))
         if in_range(p): return p
 
 # %% ../../nbs/tiny/problems.ipynb #0000000e
