@@ -21,7 +21,7 @@ _unicode = str.maketrans({'−': '-', '–': '-', '﹣': '-', '－': '-', '×': 
 _same_thing = [(re.compile(p), r) for p, r in [
     (r'\s+', ' '), (r',\\! ?', ','), (r'√ ?\(([^()]*)\)', r'\\sqrt{\1}'), (r'√ ?(\w+)', r'\\sqrt{\1}'), (r'\\[dtc]frac', r'\\frac'), (r'\\frac ?(\d) ?(\d)', r'\\frac{\1}{\2}'), 
     (r'\\left(?![a-z])|\\right(?![a-z])|\\[,;:!]|\\displaystyle', ''), (r'\\varnothing|\\(?:left)?\\\{ ?\\(?:right)?\\\}', r'\\emptyset'),
-    (r'\\(?:text|mathrm|textbf|mathbf|textit|boldsymbol|textrm|mbox) ?\{ ?([^{}]*)\}', r'\\text{\1}'), (r'^\\text\{([^{}]*)\}$', r'\1'), (r'\{,\}', ','),
+    (r'\\(?:text|mathrm|textbf|mathbf|textit|boldsymbol|textrm|mbox) ?\{ ?([^{}]*)\}', r'\\text{\1}'), (r'^\\text\{([^{}]*)\}$', r'\1'), (r'^(-?[\d.,/]*\d) (?!percent|million|billion|thousand|hundred|mod)[A-Za-z]{3,}[A-Za-z ]*$', r'\1'), (r'\{,\}', ','),
     (r'^([^a-z]*)(?:\^ ?\{? ?\\circ ?\}?|\\degrees?) ?$', r'\1'), (r'^\(([A-Za-z])\)$', r'\1'), (r' +', ' ')]]
 
 # %% ../nbs/00b_equal.ipynb #00000006
@@ -29,7 +29,7 @@ def tidy(s:str # a LaTeX or plain expression, at most a few hundred characters
         ) -> str:
     "The expression with its many ways of writing brought to one."
     s = s.translate(_unicode) if not s.isascii() else s
-    s = s.strip().strip('$').strip()
+    s = s.strip().rstrip('.,;:').strip('$ \n')
     for pattern, to in _same_thing: s = pattern.sub(to, s)
     return s.strip().rstrip('.,;:').strip()
 
@@ -205,6 +205,7 @@ def _compare(x, y, rounded):
 
 def _try(a, b):
     "Whether two formulas agree at three points, or at none; None where that is not clear."
+    if r'\frac{d}{d' in a + b: return None # a derivative
     try: verdicts = {_compare(_Calculator(a, i).value(), _Calculator(b, i).value(), '.' in a + b) for i in range(3)}
     except (_Unsure, ArithmeticError, ValueError, RecursionError): return None
     return verdicts.pop() if len(verdicts) == 1 else None
@@ -316,6 +317,13 @@ def _serve(memory=2**30):
     for line in sys.stdin: print(json.dumps(_timed(*json.loads(line))), file=out, flush=True)
 
 # %% ../nbs/00b_equal.ipynb #0000002b
+def _processor_time(pid):
+    "Seconds of processor time that a process has used; the clock where /proc does not say."
+    try: fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+    except OSError: return time.monotonic()
+    return (int(fields[11]) + int(fields[12]))/os.sysconf('SC_CLK_TCK')
+
+# %% ../nbs/00b_equal.ipynb #0000002c
 class _Worker:
     "A process that compares; it can be killed."
     def __init__(self):
@@ -337,12 +345,13 @@ class _Worker:
         return self.ready and self.proc.poll() is None
 
     def line(self, seconds):
-        "The next line, or '' when it does not come."
-        until = time.monotonic() + seconds
+        "The next line; '' when it has used that much processor time, or ten times as much has gone by on the clock."
+        start, used = time.monotonic(), _processor_time(self.proc.pid)
         while b'\n' not in self.rest:
-            if not select.select([self.proc.stdout], [], [], max(0, until - time.monotonic()))[0]: return ''
-            if not (more := os.read(self.proc.stdout.fileno(), 65536)): return ''
-            self.rest += more
+            if select.select([self.proc.stdout], [], [], 0.1)[0]: 
+                if not (more := os.read(self.proc.stdout.fileno(), 65536)): return ''
+                self.rest += more
+            elif _processor_time(self.proc.pid) - used > seconds or time.monotonic() - start > 10*seconds: return ''
         head, self.rest = self.rest.split(b'\n', 1)
         return head.decode()
 
@@ -353,7 +362,7 @@ class _Worker:
             try: pipe.close()
             except OSError: pass
 
-# %% ../nbs/00b_equal.ipynb #0000002c
+# %% ../nbs/00b_equal.ipynb #0000002d
 class Workers:
     "A handful of workers, started when first needed and replaced when they die."
     def __init__(self, n:int=0): # processes; 0: one a core, at most 8
@@ -381,11 +390,11 @@ class Workers:
         "End all idle workers."
         while self.pid == os.getpid() and not self.idle.empty(): self.idle.get().close()
 
-# %% ../nbs/00b_equal.ipynb #0000002d
+# %% ../nbs/00b_equal.ipynb #0000002e
 _workers = Workers()
 atexit.register(_workers.close)
 
-# %% ../nbs/00b_equal.ipynb #0000002f
+# %% ../nbs/00b_equal.ipynb #00000030
 @lru_cache(2**14)
 def _by_algebra(gold, answer, seconds): return _workers.equal(gold, answer, seconds)
 
@@ -395,7 +404,7 @@ def _at_once(gold, answer):
     a, b = tidy(gold), tidy(answer)
     return settle(a, b), a, b
 
-# %% ../nbs/00b_equal.ipynb #00000030
+# %% ../nbs/00b_equal.ipynb #00000031
 _longest = 1000 # characters of an expression
 
 def equal(gold:str, answer:str, # two expressions
@@ -406,7 +415,7 @@ def equal(gold:str, answer:str, # two expressions
     seen, a, b = _at_once(gold, answer)
     return _by_algebra(a, b, seconds) if seen is None else seen
 
-# %% ../nbs/00b_equal.ipynb #00000033
+# %% ../nbs/00b_equal.ipynb #00000034
 def equal_all(pairs:list, # (gold, answer)
               seconds:float=1.0 # for each comparison
              ) -> list:

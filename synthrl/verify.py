@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['REGISTRY', 'Verdict', 'Answer', 'after_thought', 'braces', 'boxed', 'marked', 'phrased', 'Kind', 'kind', 'to_number',
            'read_number', 'read_choice', 'read_label', 'read_yes_no', 'read_text', 'read_math', 'as_text', 'extract',
-           'same', 'judge_all', 'judge', 'reward']
+           'same', 'judge_all', 'judge', 'reward', 'format_reward']
 
 # %% ../nbs/01_verify.ipynb #00000002
 import re
@@ -37,15 +37,19 @@ _ascii = {0xFF01 + i: 0x21 + i for i in range(94)} | {start + i: 48 + i % 10 for
 _ascii |= {ord(c): '-' for c in '−–﹣－‐‑'} | {ord(c): '\u2009' for c in '\u00a0\u202f\u2007'}
 
 # %% ../nbs/01_verify.ipynb #00000008
+_end = re.compile(r'(?:\s*(?:</s>|<\|[\w-]{1,20}\|>|<end_of_turn>|<eos>))+\s*\Z')
+
+# %% ../nbs/01_verify.ipynb #00000009
 def after_thought(text:str) -> tuple[str, bool]:
-    "The text after the last `</think>`, and whether a thought was left unfinished."
+    "The text after the last `</think>`, without the tokens that end it, and whether a thought was left unfinished."
     text = text[-_longest:]
+    if text.rstrip().endswith('>'): text = text[:-99] + _end.sub('', text[-99:])
     if not text.isascii(): text = text.translate(_ascii)
     end = text.rfind('</think') # or </thinking>
     if end >= 0: text = text[text.find('>', end) + 1:]
     return text, '<think' in text
 
-# %% ../nbs/01_verify.ipynb #0000000b
+# %% ../nbs/01_verify.ipynb #0000000c
 _brace = re.compile(r'\\.|[{}]', re.S)
 
 def braces(text:str, start:int # position of the opening brace
@@ -56,7 +60,7 @@ def braces(text:str, start:int # position of the opening brace
         deep += (m[0] == '{') - (m[0] == '}')
         if not deep: return text[start+1:m.start()]
 
-# %% ../nbs/01_verify.ipynb #0000000e
+# %% ../nbs/01_verify.ipynb #0000000f
 _box = re.compile(r'\\(?:boxed|fbox)\s{0,9}(?=\{)')
 _and = re.compile(r'[\s$,;.&]*(?:\\[()\[\]]|\\text\{\s*(?:and|or)\s*\}|and|or|\\quad)?[\s$,;]*(?:\\[()\[\]])?[\s$]*(?:[A-Za-z]\w*\s*=\s*)?')
 
@@ -64,7 +68,7 @@ def _beside(between):
     "Is this all that stands between two parts of one list?"
     return len(between) < 40 and _and.fullmatch(between)
 
-# %% ../nbs/01_verify.ipynb #0000000f
+# %% ../nbs/01_verify.ipynb #00000010
 def boxed(text:str, many:bool=False # join boxes that stand side by side?
          ) -> str|None:
     "The content of the last box; '' for a box that never closes, None where there is no box."
@@ -78,14 +82,14 @@ def boxed(text:str, many:bool=False # join boxes that stand side by side?
         start = begin
     return ','.join(found)
 
-# %% ../nbs/01_verify.ipynb #00000012
+# %% ../nbs/01_verify.ipynb #00000013
 _heading = re.compile(r'\W{0,9}(?:\d{1,3}[.):]\s|[A-Za-z]{2,})')
 
 def _hashed(line, below): 
     "What a line after #### says; None for a heading."
     return None if below.strip() and _heading.match(line) and not _phrase.search(line) else line
 
-# %% ../nbs/01_verify.ipynb #00000013
+# %% ../nbs/01_verify.ipynb #00000014
 def _backwards(text, words, most=12):
     "(position, word) of the last places where one of the words stands, last first."
     at = {w: i for w in words if (i := text.rfind(w)) >= 0}
@@ -95,30 +99,31 @@ def _backwards(text, words, most=12):
         at[w], most = text.rfind(w, 0, at[w]), most - 1
         if at[w] < 0: del at[w]
 
-# %% ../nbs/01_verify.ipynb #00000015
+# %% ../nbs/01_verify.ipynb #00000016
 def _at_mark(text, i, mark, many):
     "What the mark at `i` points to; None where it points to nothing."
     if mark == '<answer>': return text[i+8:].split('</answer>')[0]
     if mark != '####': return boxed(text, many)
-    line, _, below = text[i+4:].partition('\n')
-    return None if text[max(0, i-1):i] == '#' or line[:1] == '#' else _hashed(line, below)
+    line, _, below = text[i+4:].lstrip().partition('\n')
+    return None if '#' in text[max(0, i-1):i] + line[:1] else _hashed(line, below)
 
-# %% ../nbs/01_verify.ipynb #00000016
+# %% ../nbs/01_verify.ipynb #00000017
 def marked(text:str, many:bool=False) -> Answer|None:
     "What the last mark points to."
     for i, mark in _backwards(text, ('####', '<answer>', r'\boxed', r'\fbox')):
         inside = _at_mark(text, i, mark, many)
         if inside is not None: return Answer(inside.split('</answer>')[0].strip(), mark.replace('\\', ''))
 
-# %% ../nbs/01_verify.ipynb #00000018
-_phrase = re.compile(r'''(?:\b(?:answer|ans|respuesta|réponse|antwort|risposta|resposta|ответ)(?:'s(?=\s)|\b)|答案|答え|正解|정답
-    |\b(?:correct|best|right|final|my)\s(?:option|choice|letter|label|result|value|statement)\b)
-    (?:[^\n.:=]{0,80}?(?:\b(?:is|are|be|es|est|ist|é)\b|[:=]|是|为|為|は)|(?<='s)|[\s*_]*(?=\n))
-    (?:\s?\**(?::|(?:is|therefore|probably|likely|clearly|definitely|most\slikely|simply|just|that|thus|option|choice)\b))*''', re.I | re.X)
+# %% ../nbs/01_verify.ipynb #00000019
+_words = 'answer ans respuesta réponse antwort risposta resposta ответ odpowiedź cevap jawaban jibu'.split() # Latin and Cyrillic: whole words
+_signs = 'đáp án|答案|答え|回答|解答|正解|정답|답변|답|উত্তর|उत्तर|الإجابة|الجواب|คำตอบ'.split('|')
+_phrase = re.compile(rf"""(?:\b(?:{'|'.join(_words)})(?:'s(?=\s)|\b)|{'|'.join(_signs)}|\b(?:correct|best|right|final|my)\s(?:option|choice|letter|label|result|value|statement)\b)
+    (?:[^\n.:=]{{0,80}}?(?:\b(?:is|are|be|es|est|ist|é|es|adalah|jest)\b|[:=ঃ।]|是|为|為|は|은|는|คือ|है|هي|هو|là)|(?<='s)|\s-(?=\s)|[\s*_]*(?=\n))
+    (?:\s?\**(?::|(?:is|therefore|probably|likely|clearly|definitely|most\slikely|simply|just|that|thus|option|choice)\b))*""", re.I | re.X)
 _stop = re.compile(r'[.!?。](?=\s|$|\*)|\n')
 
-# %% ../nbs/01_verify.ipynb #00000019
-_keys = 'ans respuesta réponse antwort risposta resposta ответ 答 正解 정답 correct best right final my'.split()
+# %% ../nbs/01_verify.ipynb #0000001a
+_keys = ['ans', *_words[2:], *_signs, 'correct', 'best', 'right', 'final', 'my']
 _ascii_keys = [k for k in _keys if k.isascii()]
 
 def _last_phrase(text):
@@ -127,14 +132,14 @@ def _last_phrase(text):
     found = (_phrase.match(text, i) for i, _ in _backwards(low, _ascii_keys if text.isascii() else _keys))
     return next(filter(None, found), None)
 
-# %% ../nbs/01_verify.ipynb #0000001a
+# %% ../nbs/01_verify.ipynb #0000001b
 def phrased(text:str) -> Answer|None:
     "What follows the last \"the answer is\", in one of several languages, to the end of the line."
     if not (m := _last_phrase(text)): return None
     line = text[m.end():m.end()+2000].lstrip(' \t*_#:\r\n').split('\n', 1)[0].strip(' *_')
     return Answer(line, '"' + ' '.join(m[0].split()).strip(' *_').lower() + '"') if line else None
 
-# %% ../nbs/01_verify.ipynb #0000001f
+# %% ../nbs/01_verify.ipynb #00000020
 @dataclass
 class Kind:
     "How answers of one kind are read and compared."
@@ -143,7 +148,7 @@ class Kind:
     same_all: Callable|None=None # (pairs, seconds) → a list of these
     judge: Callable|None=None    # (completion, label, labels, question, seconds) → Verdict; in place of read and same
 
-# %% ../nbs/01_verify.ipynb #00000020
+# %% ../nbs/01_verify.ipynb #00000021
 REGISTRY = {}
 
 def kind(name:str, about:str, # for the author of a task
@@ -154,12 +159,12 @@ def kind(name:str, about:str, # for the author of a task
         return read
     return add
 
-# %% ../nbs/01_verify.ipynb #00000021
+# %% ../nbs/01_verify.ipynb #00000022
 def _kind(name):
     if name not in REGISTRY: raise UserError(f'unknown answer = "{name}"', f'there are: {", ".join(REGISTRY)}')
     return REGISTRY[name]
 
-# %% ../nbs/01_verify.ipynb #00000024
+# %% ../nbs/01_verify.ipynb #00000025
 _number = re.compile(r'''
     (?P<sign>(?<![\w)\]}])[-+]\s?)?                              # a sign, unless something ends just before it: 5-3
     (?:\\?[$£€¥₹]\s?(?P<sign2>-)?)?(?<![\w.])                    # money; not in the middle of a word: H2O
@@ -170,14 +175,14 @@ _number = re.compile(r'''
     (?:\s?(?:e|(?:\\times|\\cdot|×|\*)\s?10\s?\^)\s?\{?(?P<exp>[-+]?\d{1,3})\}?)?
     (?P<pct>\s?(?:\\?%|percent\b))?''', re.X | re.I)
 
-# %% ../nbs/01_verify.ipynb #00000025
+# %% ../nbs/01_verify.ipynb #00000026
 def _shift(digits, exp):
     "digits · 10^exp, written out."
     from decimal import Context, Decimal
     s = f'{Decimal(digits).scaleb(exp, Context(prec=1999, Emax=9999, Emin=-9999)):f}'
     return s.rstrip('0').rstrip('.') if '.' in s else s
 
-# %% ../nbs/01_verify.ipynb #00000026
+# %% ../nbs/01_verify.ipynb #00000027
 def to_number(m:re.Match # of a number
              ) -> str:
     "The number written one way: `-1234.5`, `3/4`, `50%`."
@@ -189,7 +194,7 @@ def to_number(m:re.Match # of a number
     minus = '-' in (m['sign'] or '') + (m['sign2'] or '') and digits.strip('0./')
     return ('-' if minus else '') + digits + ('%' if m['pct'] else '')
 
-# %% ../nbs/01_verify.ipynb #00000029
+# %% ../nbs/01_verify.ipynb #0000002a
 _frac = re.compile(r'\\[dtc]?frac\s?(?:\{\s?(-?\d+)\s?\}\s?\{\s?(\d+)\s?\}|(\d)\s?(\d))')
 
 def _without_latex(s):
@@ -212,7 +217,7 @@ def _last_number(s, tail=150):
     if tail < 2000 and len(s) > tail and not (m and m.start() > 40): return _last_number(s, 2000)
     return m and to_number(m)
 
-# %% ../nbs/01_verify.ipynb #0000002b
+# %% ../nbs/01_verify.ipynb #0000002c
 def _a_line(text):
     "The last line that begins with `A:`, as GSM8K's own solutions end."
     start = ('\n' + text).rfind('\nA:')
@@ -225,7 +230,7 @@ def _same_number(gold, answer, seconds=1):
     one_percent = ('%' in gold) != ('%' in answer)
     return close(a, b) or one_percent and close(a*(100 if '%' in gold else 1), b*(100 if '%' in answer else 1))
 
-# %% ../nbs/01_verify.ipynb #0000002c
+# %% ../nbs/01_verify.ipynb #0000002d
 @kind('number', 'one number, after #### or at the end', same=_same_number)
 def read_number(text:str, labels=(), question:str='') -> Answer|None:
     "The marked number, or the one after \"the answer is\", or the last one."
@@ -236,20 +241,21 @@ def read_number(text:str, labels=(), question:str='') -> Answer|None:
     if (p := phrased(text) or _a_line(text)) and (n := _first_number(p.value)): return Answer(n, p.rule)
     return Answer(n, 'last number') if (n := _last_number(text)) else None
 
-# %% ../nbs/01_verify.ipynb #0000002f
+# %% ../nbs/01_verify.ipynb #00000030
 _letter = re.compile(r'''[\s*_"'`$(\[{\\]*(?:(?:text|mathrm|mathbf|textbf|bf|rm|bold)\b[\s{(]*)?(?:(?:option|choice|answer|letter)\b[\s:(]*(?:is\b\s*)?)?[*_"'`(\[{]*
-    (?P<letter>[A-Z])(?P<after>[\s*_"'`)\]}$.,:;!、。]|$)(?P<word>\s*[a-z]\w*)?''', re.I | re.X)
+    (?P<letter>[A-Z])(?P<after>[\s*_"'`)\]}$.,:;!、。]|[^\x00-\x7f]|$)(?P<word>\s*[a-z]\w*)?''', re.I | re.X)
+_letters = str.maketrans('أبجدঅবডঢ', 'ABCDABCD') # Arabic and Bengali options
 _reason = re.compile(r'\s*(?:because|as|since|for|is|which|and|or)\b')
 
 def _leading_letter(s, allowed):
     "The letter that a short text begins with. `a` and `I` are also words."
-    if not (m := _letter.match(s[:200])): return None
+    if not (m := _letter.match(s[:200].translate(_letters))): return None
     as_word = m['after'].isspace() and m['word'] and not _reason.match(m['word'])
     if as_word and (m['letter'].islower() or m['letter'] in 'AI'): return None
     letter = m['letter'].upper()
     return letter if not allowed or letter in allowed else None
 
-# %% ../nbs/01_verify.ipynb #00000032
+# %% ../nbs/01_verify.ipynb #00000033
 _option = re.compile(r'(?:(?<=\s)|^)[(\[]?([A-Z])[)\].:、] ?(.+?)(?= [(\[]?[A-Z][)\].:、] |\n|$)')
 
 def _options(question):
@@ -260,7 +266,7 @@ def _options(question):
         if ord(m[1]) == ord('A') + len(found): found[m[1]] = m[2].strip()
     return found if len(found) > 1 else {}
 
-# %% ../nbs/01_verify.ipynb #00000034
+# %% ../nbs/01_verify.ipynb #00000035
 _dropped = re.compile(r"['’]|[^\w\s.+#-]|_|(?<!\d)\.|\.(?!\d)|(?<=\w)-|-(?!\d)|(?<![\w+])[+#]")
 
 def _plain(s):
@@ -268,7 +274,7 @@ def _plain(s):
     words = _dropped.sub(lambda m: '' if m[0] in "'’" else ' ', s.casefold()).split()
     return ' '.join([w for w in words if w not in ('a', 'an', 'the')] or words) or ' '.join(s.split())
 
-# %% ../nbs/01_verify.ipynb #00000036
+# %% ../nbs/01_verify.ipynb #00000037
 def _written_out(s, question):
     "The letter of the one option that `s` is, or that stands in it."
     s, options = _plain(s[:2000]), {k: _plain(v) for k, v in _options(question).items()} if question else {}
@@ -277,7 +283,7 @@ def _written_out(s, question):
     hits = [k for k in hits if options[k] == longest or options[k] not in longest]
     return hits[0] if len(hits) == 1 else None
 
-# %% ../nbs/01_verify.ipynb #00000038
+# %% ../nbs/01_verify.ipynb #00000039
 _denied = r'''(?!\W*\s*(?:is|are|was|isn't|can|would|could)?\s?(?:not|wrong|incorrect|false|n't|ruled|excluded|unlikely|less))'''
 _alone = [re.compile(p) for p in (
     r'\A[\s*(\[]*([A-Za-z])[)\].:*]*\s*\Z', r'(?m)^[ \t*(\[]*([A-Z])[)\].:*]*[ \t]*$',
@@ -290,12 +296,13 @@ def _lone_letter(text, allowed):
     for pattern in _alone:
         if found := [l.upper() for l in pattern.findall(text[-5000:]) if not allowed or l.upper() in allowed]: return found[-1]
 
-# %% ../nbs/01_verify.ipynb #00000039
+# %% ../nbs/01_verify.ipynb #0000003a
 def _pick(s, allowed, question):
     "The letter in a place where an answer is expected."
+    s = re.sub(r'^not\b[^.,\n]{0,20}?(?:,|\bbut\b)\s*', '', s[:2000])
     return _leading_letter(s, allowed) or _written_out(_stop.split(s, 1)[0], question) or _lone_letter(s[:200], allowed)
 
-# %% ../nbs/01_verify.ipynb #0000003a
+# %% ../nbs/01_verify.ipynb #0000003b
 @kind('choice', 'a letter, A to Z')
 def read_choice(text:str, labels=(), # the letters there are; () for any
                 question:str='' # with its options, so that one written out counts as its letter
@@ -309,7 +316,7 @@ def read_choice(text:str, labels=(), # the letters there are; () for any
     if l := _lone_letter(text, allowed): return Answer(l, 'a letter alone')
     return Answer(l, 'option written out') if (l := _written_out(text.strip().rpartition('\n')[2], question)) else None
 
-# %% ../nbs/01_verify.ipynb #0000003d
+# %% ../nbs/01_verify.ipynb #0000003e
 @lru_cache(256)
 def _patterns(labels):
     "For a tuple of labels, longest first: one anywhere, and one that is all there is or ends before punctuation."
@@ -321,7 +328,7 @@ def _as_written(found, labels):
     flat = lambda s: re.sub(r'[\s_-]+', ' ', s.strip().casefold())
     return next(l for l in labels if flat(l) == flat(found))
 
-# %% ../nbs/01_verify.ipynb #0000003e
+# %% ../nbs/01_verify.ipynb #0000003f
 _not = re.compile(r"(?:\bnot|n't|\bnor|\bneither|\brather than|\binstead of)\s(?:an?\s|the\s)?[\"'*]?$")
 
 def _find_label(text, labels, which):
@@ -331,14 +338,14 @@ def _find_label(text, labels, which):
     hits = [m for m in anywhere.finditer(low) if not _not.search(low[max(0, m.start()-30):m.start()])]
     return _as_written(hits[which][0], labels) if hits else None
 
-# %% ../nbs/01_verify.ipynb #00000040
+# %% ../nbs/01_verify.ipynb #00000041
 def _read_free(text, unfinished):
     "The marked text, what follows \"the answer is\", or all of it; in plain words."
     a = marked(text) or (None if unfinished else phrased(text) or Answer(text, 'all of it'))
     value = a and _plain(re.sub(r'\\text\s?\{([^{}]*)\}', r'\1', a.value[:5000]))
     return Answer(value, a.rule) if value else None
 
-# %% ../nbs/01_verify.ipynb #00000041
+# %% ../nbs/01_verify.ipynb #00000042
 @kind('label', 'one of the words in `labels`')
 def read_label(text:str, labels=(), # the words there are; without them the text itself is the answer
                question:str='') -> Answer|None:
@@ -349,12 +356,12 @@ def read_label(text:str, labels=(), # the words there are; without them the text
     if a := marked(text): return Answer(l, a.rule) if (l := _find_label(a.value, labels, 0)) else None
     if unfinished: return None
     if (p := phrased(text)) and (l := _find_label(_stop.split(p.value, 1)[0], labels, 0)): return Answer(l, p.rule)
-    return Answer(l, 'last label') if (l := _find_label(text, labels, -1)) else None
-
-# %% ../nbs/01_verify.ipynb #00000044
-_saying = re.compile(r'(?:\A|\n)[^\w\n]{0,20}(yes|no)\b(?=\W{0,3}(?:$|[.,;:!\n]))|\b(yes|no)\W{0,5}\Z')
+    return Answer(l, 'a label in the text') if (l := _find_label(text, labels, -1)) else None
 
 # %% ../nbs/01_verify.ipynb #00000045
+_saying = re.compile(r'(?:\A|\n|\b(?:so|thus|hence|therefore),?\s)[^\w\n]{0,20}(yes|no)\b(?=\W{0,3}(?:$|[.,;:!\n]))|\b(yes|no)\W{0,5}\Z')
+
+# %% ../nbs/01_verify.ipynb #00000046
 @kind('yes_no', 'yes or no')
 def read_yes_no(text:str, labels=(), question:str='') -> Answer|None:
     "The marked yes or no, the one after \"the answer is\", or one that opens a line or ends the text."
@@ -365,20 +372,20 @@ def read_yes_no(text:str, labels=(), question:str='') -> Answer|None:
     found = _saying.findall(text[-5000:].casefold())
     return Answer(''.join(found[-1]), 'a line of its own') if found else None
 
-# %% ../nbs/01_verify.ipynb #00000048
+# %% ../nbs/01_verify.ipynb #00000049
 @kind('text', 'this text, but for case, spaces, articles and punctuation')
 def read_text(text:str, labels=(), question:str='') -> Answer|None:
     "The marked text, what follows \"the answer is\", or all of it."
     return _read_free(*after_thought(text))
 
-# %% ../nbs/01_verify.ipynb #0000004b
+# %% ../nbs/01_verify.ipynb #0000004c
 _span = re.compile(r'\$\$([^$]+)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\\d])\$([^$\n]+)(?<!\\)\$', re.S)
 
 def _formulas(s):
     "The math spans in a text: (start, end, content)."
     return [(m.start(), m.end(), next(g for g in m.groups() if g)) for m in _span.finditer(s)]
 
-# %% ../nbs/01_verify.ipynb #0000004c
+# %% ../nbs/01_verify.ipynb #0000004d
 def _formula(s):
     "The expression in a short text: its first math span, with those beside it, or else its first sentence."
     if not (spans := _formulas(s := s[:3000])): return _stop.split(s, 1)[0]
@@ -388,7 +395,7 @@ def _formula(s):
         found.append(inside); end = stop
     return ','.join([first, *found])
 
-# %% ../nbs/01_verify.ipynb #0000004e
+# %% ../nbs/01_verify.ipynb #0000004f
 def _is_formula(s):
     "One short line of mathematics, or one word: not a sentence."
     s = s.strip()
@@ -399,12 +406,16 @@ _ending = re.compile(r'(?:=|\bis\b|\bequals\b)([^=]{1,200}?)[.!]?$')
 
 def _last_formula(text):
     "Where nothing is marked: the last math span, what the last line ends on, or the last number."
-    if (spans := _formulas(text[-5000:])) and len(spans[-1][2]) < 200: return Answer(spans[-1][2], 'last formula')
+    found, text = [], text[-5000:]
+    for start, stop, inside in reversed(_formulas(text)):
+        if found and not _beside(text[stop:begin]): break
+        found.insert(0, inside); begin = start
+    if found and len(found[-1]) < 200: return Answer(','.join(found), 'last formula')
     m = _ending.search(text.strip().rpartition('\n')[2][-400:])
     if m and _is_formula(m[1]): return Answer(m[1], 'end of the last line')
     return Answer(n, 'last number') if (n := _last_number(text)) else None
 
-# %% ../nbs/01_verify.ipynb #0000004f
+# %% ../nbs/01_verify.ipynb #00000050
 @kind('math', 'a LaTeX or numeric expression, in \\boxed{}', same=equal, same_all=equal_all)
 def read_math(text:str, labels=(), question:str='') -> Answer|None:
     "The marked expression, or the one after \"the answer is\", or the last one."
@@ -416,15 +427,16 @@ def read_math(text:str, labels=(), question:str='') -> Answer|None:
     else: a = _last_formula(text)
     return Answer(value, a.rule) if a and (value := tidy(a.value[:2000])) else None
 
-# %% ../nbs/01_verify.ipynb #00000052
+# %% ../nbs/01_verify.ipynb #00000053
 def as_text(completion # a string, or chat messages as TRL hands them over
            ) -> str:
     "What a completion says."
     if isinstance(completion, str): return completion
     if isinstance(completion, dict): return as_text(completion.get('content') or completion.get('text') or '')
-    return '\n'.join(as_text(m) for m in completion or [])
+    if isinstance(completion, (list, tuple)): return '\n'.join(map(as_text, completion))
+    return '' if completion is None else str(completion)
 
-# %% ../nbs/01_verify.ipynb #00000054
+# %% ../nbs/01_verify.ipynb #00000055
 def extract(kind:str, completion, labels=(), question:str='') -> str|None:
     "The answer in a completion, normalised; None where there is none."
     a = _kind(kind).read(as_text(completion), labels, question)
@@ -435,7 +447,7 @@ def same(kind:str, a:str, b:str, # two extracted answers
     "Whether two extracted answers agree; the teacher's vote is counted with it."
     return bool(_kind(kind).same(a, b, seconds))
 
-# %% ../nbs/01_verify.ipynb #00000057
+# %% ../nbs/01_verify.ipynb #00000058
 def _read_both(kind, k, completion, label, labels, question):
     "(gold, answer), or the verdict where one of them cannot be read."
     gold, answer = k.read(label, labels, question), k.read(completion, labels, question)
@@ -444,7 +456,7 @@ def _read_both(kind, k, completion, label, labels, question):
 
 def _to_verdict(same): return Verdict.timed_out if same is None else Verdict.correct if same else Verdict.wrong
 
-# %% ../nbs/01_verify.ipynb #00000058
+# %% ../nbs/01_verify.ipynb #00000059
 def judge_all(kind:str, completions:list, answers, # a label for each completion, or one for all
               labels=(), questions='', # the words there are; a question for each completion, or one for all
               seconds:float=1 # for each comparison
@@ -459,17 +471,28 @@ def judge_all(kind:str, completions:list, answers, # a label for each completion
     same = iter(k.same_all(pairs, seconds) if k.same_all and pairs[1:] else [k.same(*p, seconds) for p in pairs])
     return [p if isinstance(p, Verdict) else _to_verdict(next(same)) for p in read]
 
-# %% ../nbs/01_verify.ipynb #00000059
-def judge(kind:str, completion, label, labels=(), question:str='', 
-          seconds:float=1 # for the comparison, of processor time; a verdict is there after twice that
+# %% ../nbs/01_verify.ipynb #0000005a
+def judge(kind:str, completion, label, labels=(), # the words there are
+          seconds:float=1, # for the comparison, of processor time; a verdict is there after twice that
+          question:str='' # for options that are written out
          ) -> Verdict:
     "Whether the answer in a completion is the one in the label, which may be bare or a whole solution."
     return judge_all(kind, [completion], [label], labels, [question], seconds)[0]
 
-# %% ../nbs/01_verify.ipynb #0000005b
+# %% ../nbs/01_verify.ipynb #0000005e
 def reward(task:Task) -> Callable:
     "A reward function for TRL: 1 for a correct answer, 0 for anything else."
     def correct(completions, label=None, **columns):
-        answers = label if label is not None else columns['answer']
+        answers = columns['answer'] if label is None else label
         return [float(v == Verdict.correct) for v in judge_all(task.answer, completions, answers, task.labels, columns.get('input') or '')]
     return correct
+
+# %% ../nbs/01_verify.ipynb #00000061
+def format_reward(task:Task, size:float=0.1 # beside 1 for a correct answer
+                 ) -> Callable:
+    "A small reward for an answer in the mark that `output_format` asks for."
+    marks = [m for m in ('####', 'boxed', '<answer>') if m in task.output_format]
+    def formatted(completions, **columns):
+        found = [marked(after_thought(as_text(c))[0]) for c in completions]
+        return [size*bool(a and a.value and a.rule in marks) for a in found]
+    return formatted

@@ -33,6 +33,10 @@ def hostile(n=1000, seed=0):
         core = makers[i % len(makers)]()
         yield r.choice(frames).replace('{{', '{').replace('}}', '}').replace('{}', core)[:1_200_000]
 
+def busy():
+    "How many times slower than an idle one this machine is now: other processes share its cores."
+    return max(1, os.getloadavg()[0] + 1 - len(os.sched_getaffinity(0)))
+
 def rss(pid):
     "Megabytes of memory that a process holds."
     try: return next(int(l.split()[1]) for l in open(f'/proc/{pid}/status') if l.startswith('VmRSS'))/1024
@@ -49,14 +53,14 @@ def test_hostile():
         assert judge(k, text, gold, labels.get(k, ()), question=text if k == 'choice' else '') in Verdict
         slowest.append((time.monotonic() - start, k, text[:60]))
         if i % 20 == 0: most = max([most, *[rss(w.proc.pid) for w in list(eq._workers.idle.queue)]])
-    assert max(slowest)[0] < 2, sorted(slowest)[-5:]
+    assert max(slowest)[0] < 2*busy(), sorted(slowest)[-5:]
     assert rss('self') - before < 500 and most < 1100
 
 @pytest.mark.parametrize('k', ['math', 'number', 'choice', 'text'])
 def test_hostile_labels(k):
     for text in list(hostile(30, seed=7)):
         start = time.monotonic(); judge(k, 'The answer is 5', text)
-        assert time.monotonic() - start < 2, text[:80]
+        assert time.monotonic() - start < 2*busy(), text[:80]
 
 # ---- nothing of it is run
 
@@ -108,7 +112,7 @@ def test_a_slow_pair_does_not_hold_up_the_others():
     start = time.monotonic()
     verdicts = judge_all('math', [slow, quick, slow + '+1', quick], ['77', '\\{2,1\\}', '77', '\\{2, 3\\}'])
     assert verdicts == [Verdict.timed_out, Verdict.correct, Verdict.timed_out, Verdict.wrong]
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 4*busy()
 
 script = '''
 from synthrl.verify import judge
