@@ -97,9 +97,12 @@ def _okapi(docs:list[list[str]]):
 def _best(scores, k:int) -> list[int]:
     "Places of the `k` highest scores; passages that tie stay in the library's order."
     import numpy as np
+    hits = np.flatnonzero(scores)  # few of a million
+    if len(hits) < k: hits = np.arange(len(scores))
     k = min(k, len(scores))
     if k < 1: return []
-    best = np.flatnonzero(scores >= np.partition(scores, -k)[-k])
+    s = scores[hits]
+    best = hits[s >= np.partition(s, -k)[-k]]
     return best[np.argsort(-scores[best], kind='stable')][:k].tolist()
 
 # %% ../nbs/02_retrieve.ipynb #00000018
