@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['tidy', 'rational', 'close', 'look', 'settle', 'Workers', 'equal', 'equal_all']
 
-# %% ../nbs/00b_equal.ipynb #00000002
-import atexit, cmath, json, os, queue, re, select, subprocess, sys, threading, time, zlib
+# %% ../nbs/00b_equal.ipynb #00000003
+import atexit, cmath, json, logging, os, queue, re, select, subprocess, sys, threading, time, zlib
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from functools import lru_cache
@@ -14,7 +14,7 @@ from pathlib import Path
 from fastcore.basics import patch
 import synthrl
 
-# %% ../nbs/00b_equal.ipynb #00000005
+# %% ../nbs/00b_equal.ipynb #00000006
 _unicode = str.maketrans({'−': '-', '–': '-', '﹣': '-', '－': '-', '×': r'\times ', '·': r'\cdot ', '⋅': r'\cdot ', '÷': '/', 'π': r'\pi ', '∞': r'\infty ', '≤': r'\le ', '≥': r'\ge ', 
     '≠': r'\ne ', '∪': r'\cup ', '∩': r'\cap ', '∅': r'\emptyset ', '°': r'^\circ ', '±': r'\pm ', '½': r'\frac{1}{2}', '¼': r'\frac{1}{4}', '¾': r'\frac{3}{4}', '′': "'",
     '∖': r'\\setminus ', '²': '^2', '³': '^3', '\u00a0': ' ', '\u2009': ' ', '\u202f': ' ', '％': r'\%', 'θ': r'\theta ', 'α': r'\alpha ', 'β': r'\beta '})
@@ -24,7 +24,7 @@ _same_thing = [(re.compile(p), r) for p, r in [
     (r'\\(?:text|mathrm|textbf|mathbf|textit|boldsymbol|textrm|mbox) ?\{ ?([^{}]*)\}', r'\\text{\1}'), (r'^\\text\{([^{}]*)\}$', r'\1'), (r'^(-?[\d.,/]*\d) (?!percent|million|billion|thousand|hundred|mod)[A-Za-z]{3,}[A-Za-z ]*$', r'\1'), (r'\{,\}', ','),
     (r'^([^a-z]*)(?:\^ ?\{? ?\\circ ?\}?|\\degrees?) ?$', r'\1'), (r'^\(([A-Za-z])\)$', r'\1'), (r' +', ' ')]]
 
-# %% ../nbs/00b_equal.ipynb #00000006
+# %% ../nbs/00b_equal.ipynb #00000007
 def tidy(s:str # a LaTeX or plain expression, at most a few hundred characters
         ) -> str:
     "The expression with its many ways of writing brought to one."
@@ -33,11 +33,11 @@ def tidy(s:str # a LaTeX or plain expression, at most a few hundred characters
     for pattern, to in _same_thing: s = pattern.sub(to, s)
     return s.strip().rstrip('.,;:').strip()
 
-# %% ../nbs/00b_equal.ipynb #0000000a
+# %% ../nbs/00b_equal.ipynb #0000000b
 _number = re.compile(r'([-+]?)\s*(?:\\?\$)?\s*(\d{1,3}(?:,\d{3})+|\d*)(\.\d+)?\s*(\\?%)?')
 _ratio = re.compile(r'([-+]?)\s*(?:\\frac\{\s*(-?\d+)\s*\}\{\s*(\d+)\s*\}|(\d+)\s*/\s*(\d+))')
 
-# %% ../nbs/00b_equal.ipynb #0000000b
+# %% ../nbs/00b_equal.ipynb #0000000c
 def rational(s:str # a tidied expression
             ) -> Fraction|None:
     "The number that a plain decimal, percentage or fraction stands for, or None."
@@ -51,12 +51,12 @@ def rational(s:str # a tidied expression
     else: return None
     return -value if m[1] == '-' else value
 
-# %% ../nbs/00b_equal.ipynb #0000000e
+# %% ../nbs/00b_equal.ipynb #0000000f
 def close(a:Fraction, b:Fraction) -> bool:
     "Equal but for the last digits that somebody rounded away."
     return a == b or abs(a - b) <= min(Fraction(1, 10**6), max(abs(a), abs(b))/10**5)
 
-# %% ../nbs/00b_equal.ipynb #00000011
+# %% ../nbs/00b_equal.ipynb #00000012
 def look(a:str, b:str # two tidied expressions
         ) -> bool|None:
     "The verdict where no algebra is needed; None where it is."
@@ -70,7 +70,7 @@ def look(a:str, b:str # two tidied expressions
     if _is_words(a) or _is_words(b): return a.casefold() == b.casefold()
     if max(len(a), len(b)) > 1000 or max(_depth(a), _depth(b)) > 40: return False
 
-# %% ../nbs/00b_equal.ipynb #00000012
+# %% ../nbs/00b_equal.ipynb #00000013
 def _bare(s):
     "Without the spaces, the dots of abbreviations and the \\text{} around words."
     return re.sub(r'\\text\{|[{}\s]|(?<=[a-z])\.', '', s)
@@ -88,14 +88,14 @@ def _depth(s):
         elif c in ')}]': deep -= 1
     return most
 
-# %% ../nbs/00b_equal.ipynb #00000015
+# %% ../nbs/00b_equal.ipynb #00000016
 _token = re.compile(r'\s*(?:(\d+(?:\.\d+)?|\.\d+)|\\([a-zA-Z]+)|(\S))')
 _functions = dict(sin=cmath.sin, cos=cmath.cos, tan=cmath.tan, ln=cmath.log, log=None, exp=cmath.exp, arctan=cmath.atan, sinh=cmath.sinh, cosh=cmath.cosh)
 _greek = set('alpha beta gamma delta theta lambda mu omega phi rho sigma tau varphi'.split())
 
 class _Unsure(Exception): "Not in the grammar: sympy's turn."
 
-# %% ../nbs/00b_equal.ipynb #00000016
+# %% ../nbs/00b_equal.ipynb #00000017
 class _Calculator:
     "A formula's value at a point; `point` says which."
     def __init__(self, s, point): 
@@ -110,93 +110,93 @@ class _Calculator:
 
     def value(self):
         "The value of the whole."
-        v = self.sum()
+        v = self._sum()
         if self.peek(): raise _Unsure
         return v
 
-# %% ../nbs/00b_equal.ipynb #00000017
+# %% ../nbs/00b_equal.ipynb #00000018
 @patch
-def sum(self:_Calculator):
+def _sum(self:_Calculator):
     v = 0
     sign = self.take() if self.peek() in ('+', '-') else '+'
     while True:
-        v += self.product() if sign == '+' else -self.product()
+        v += self._product() if sign == '+' else -self._product()
         if self.peek() not in ('+', '-'): return v
         sign = self.take()
 
 @patch
-def product(self:_Calculator):
-    if self.peek() in ('+', '-'): return self.product() if self.take() == '+' else -self.product()
-    v, divided = self.power(), False
+def _product(self:_Calculator):
+    if self.peek() in ('+', '-'): return self._product() if self.take() == '+' else -self._product()
+    v, divided = self._power(), False
     while (t := self.peek()) and t not in '+-)}]':
-        if t in ('*', 'cdot', 'times'): self.take(); v *= self.power()
-        elif t == '/': self.take(); v /= self.power(); divided = True
+        if t in ('*', 'cdot', 'times'): self.take(); v *= self._power()
+        elif t == '/': self.take(); v /= self._power(); divided = True
         elif divided or t.isdigit(): raise _Unsure # 1/2x, 2 3: who knows
-        else: v *= self.power()
-    return v
-
-# %% ../nbs/00b_equal.ipynb #00000018
-@patch
-def power(self:_Calculator):
-    v = self.atom()
-    if self.peek() != '^': return v
-    self.take()
-    exponent = self.group()
-    if self.peek() == '^' or abs(exponent) > 99: raise _Unsure
-    return v**exponent
-
-@patch
-def group(self:_Calculator):
-    "What stands in braces, or one digit or letter."
-    if self.peek() != '{': 
-        if len(self.peek()) != 1 or not self.peek().isalnum(): raise _Unsure
-        return self.atom()
-    self.take('{'); v = self.sum(); self.take('}')
+        else: v *= self._power()
     return v
 
 # %% ../nbs/00b_equal.ipynb #00000019
 @patch
-def atom(self:_Calculator):
-    number, command, other = self.tokens[self.i] if self.i < len(self.tokens) else ('', '', '')
-    t = self.take()
-    if number: return self.mixed(complex(number))
-    if command: return self.command(t)
-    if t in ('(', '{'): v = self.sum(); self.take(')' if t == '(' else '}'); return v
-    if t in ('e', 'i'): return cmath.e if t == 'e' else 1j
-    if t.isalpha() and t.isascii(): return self.letter(t)
-    raise _Unsure
+def _power(self:_Calculator):
+    v = self._atom()
+    if self.peek() != '^': return v
+    self.take()
+    exponent = self._group()
+    if self.peek() == '^' or abs(exponent) > 99: raise _Unsure
+    return v**exponent
 
 @patch
-def mixed(self:_Calculator, v):
-    "5\\frac{1}{2} is five and a half."
-    if self.peek() != 'frac': return v
-    self.take(); top = self.group(); below = self.group()
-    return v + top/below if v.real.is_integer() and not self.letters and 0 < top.real < below.real else v*top/below
+def _group(self:_Calculator):
+    "What stands in braces, or one digit or letter."
+    if self.peek() != '{': 
+        if len(self.peek()) != 1 or not self.peek().isalnum(): raise _Unsure
+        return self._atom()
+    self.take('{'); v = self._sum(); self.take('}')
+    return v
 
 # %% ../nbs/00b_equal.ipynb #0000001a
 @patch
-def command(self:_Calculator, name):
-    if name == 'pi': return cmath.pi
-    if name == 'frac': top = self.group(); return top/self.group()
-    if name == 'sqrt':
-        root = 2
-        if self.peek() == '[': self.take(); root = self.sum(); self.take(']')
-        v = self.group()
-        return v**(1/root) if root == 2 or not v.imag and v.real >= 0 else -(-v)**(1/root) if root == 3 and not v.imag else _raise()
-    if name in _greek: return self.letter(name)
-    if not (f := _functions.get(name)) or self.peek() not in ('(', '{'): raise _Unsure
-    return f(self.atom())
+def _atom(self:_Calculator):
+    number, command, other = self.tokens[self.i] if self.i < len(self.tokens) else ('', '', '')
+    t = self.take()
+    if number: return self._mixed(complex(number))
+    if command: return self._command(t)
+    if t in ('(', '{'): v = self._sum(); self.take(')' if t == '(' else '}'); return v
+    if t in ('e', 'i'): return cmath.e if t == 'e' else 1j
+    if t.isalpha() and t.isascii(): return self._letter(t)
+    raise _Unsure
 
 @patch
-def letter(self:_Calculator, name):
+def _mixed(self:_Calculator, v):
+    "5\\frac{1}{2} is five and a half."
+    if self.peek() != 'frac': return v
+    self.take(); top = self._group(); below = self._group()
+    return v + top/below if v.real.is_integer() and not self.letters and 0 < top.real < below.real else v*top/below
+
+# %% ../nbs/00b_equal.ipynb #0000001b
+@patch
+def _command(self:_Calculator, name):
+    if name == 'pi': return cmath.pi
+    if name == 'frac': top = self._group(); return top/self._group()
+    if name == 'sqrt':
+        root = 2
+        if self.peek() == '[': self.take(); root = self._sum(); self.take(']')
+        v = self._group()
+        return v**(1/root) if root == 2 or not v.imag and v.real >= 0 else -(-v)**(1/root) if root == 3 and not v.imag else _raise()
+    if name in _greek: return self._letter(name)
+    if not (f := _functions.get(name)) or self.peek() not in ('(', '{'): raise _Unsure
+    return f(self._atom())
+
+@patch
+def _letter(self:_Calculator, name):
     "A value for a letter, another one at each point: two positive, one negative."
     self.letters.add(name)
     return complex((1, 2.3, -1)[self.point]*(0.31 + zlib.crc32(name.encode()) % 997/1009))
 
 def _raise(): raise _Unsure
 
-# %% ../nbs/00b_equal.ipynb #0000001b
-def _compare(x, y, rounded):
+# %% ../nbs/00b_equal.ipynb #0000001d
+def _compare(x, y, rounded): # rounded: one of them was written as a decimal
     "True, False, or None where floating point cannot tell."
     difference, size = abs(x - y), max(abs(x), abs(y))
     if rounded: return difference <= min(1e-6, 1e-5*size) or x == y
@@ -210,7 +210,7 @@ def _try(a, b):
     except (_Unsure, ArithmeticError, ValueError, RecursionError): return None
     return verdicts.pop() if len(verdicts) == 1 else None
 
-# %% ../nbs/00b_equal.ipynb #0000001e
+# %% ../nbs/00b_equal.ipynb #00000021
 _assigned = re.compile(r'([A-Za-z](?: ?\([A-Za-z]\))?) ?= ?')
 
 def _equations(a, b):
@@ -222,18 +222,24 @@ def _equations(a, b):
     (l1, r1), (l2, r2) = a.split('='), b.split('=')
     return _try(f'{l1}-({r1})', f'{l2}-({r2})') or _try(f'{l1}-({r1})', f'{r2}-({l2})') or None
 
-# %% ../nbs/00b_equal.ipynb #00000020
+# %% ../nbs/00b_equal.ipynb #00000023
+def _split(s):
+    "The parts between the commas that no bracket encloses; None where a bracket closes that never opened."
+    found, deep = [''], 0
+    for c in s:
+        deep += (c in '([{') - (c in ')]}')
+        if deep < 0: return None
+        if c == ',' and not deep: found.append('')
+        else: found[-1] += c
+    return [f.strip() for f in found]
+
 def _elements(s):
     "(brackets, elements) of a list, tuple, set or interval."
     m = re.fullmatch(r'(\\\{|[\[(])(.*?)(\\\}|[\])])', s)
-    found, deep = [''], 0
-    for c in m[2] if m else s:
-        deep += (c in '([{') - (c in ')]}')
-        if deep < 0: return ('', [s])
-        if c == ',' and not deep: found.append('')
-        else: found[-1] += c
-    return (m[1] + m[3] if m else '', [f.strip() for f in found])
+    if m and (inside := _split(m[2])): return m[1] + m[3], inside
+    return '', _split(s) or [s]
 
+# %% ../nbs/00b_equal.ipynb #00000024
 def _lists(a, b):
     "The verdict on two lists, element by element."
     (brackets, xs), (others, ys) = _elements(a), _elements(b)
@@ -242,7 +248,7 @@ def _lists(a, b):
     if len(xs) != len(ys): return None if brackets == r'\{\}' else False
     return _in_order(xs, ys) if brackets and brackets != r'\{\}' else _in_any_order(xs, ys)
 
-# %% ../nbs/00b_equal.ipynb #00000021
+# %% ../nbs/00b_equal.ipynb #00000025
 def _in_order(xs, ys):
     verdicts = [settle(x, y) for x, y in zip(xs, ys)]
     return False if False in verdicts else None if None in verdicts else True
@@ -256,16 +262,16 @@ def _in_any_order(xs, ys):
         else: return False
     return True
 
-# %% ../nbs/00b_equal.ipynb #00000022
+# %% ../nbs/00b_equal.ipynb #00000026
 def settle(a:str, b:str # two tidied expressions
           ) -> bool|None:
     "The verdict by looking and by trying; None where it takes algebra."
     seen = look(a, b)
     if seen is not None or max(len(a), len(b)) > 200 or max(_depth(a), _depth(b)) > 20: return seen
-    if '=' in a or '=' in b: return _equations(a, b)
-    return _lists(a, b) if ',' in a and ',' in b else _try(a, b)
+    if ',' in a and ',' in b and (seen := _lists(a, b)) is not None: return seen
+    return _equations(a, b) if '=' in a or '=' in b else _try(a, b)
 
-# %% ../nbs/00b_equal.ipynb #00000025
+# %% ../nbs/00b_equal.ipynb #0000002a
 class _Late(BaseException): 
     "The alarm went off. Not an Exception, so that no `except Exception` on the way eats it."
 
@@ -275,10 +281,11 @@ def _parse(s):
     from math_verify.parser import LatexExtractionConfig, parse_latex_cached
     return parse_latex_cached(normalize_latex(s, LatexExtractionConfig().normalization_config))
 
-# %% ../nbs/00b_equal.ipynb #00000026
+# %% ../nbs/00b_equal.ipynb #0000002b
 def _algebra(gold, answer):
     "math-verify's comparison of two LaTeX strings, and one by value for what it leaves unevaluated."
     from math_verify import verify
+    logging.getLogger('math_verify').setLevel(logging.ERROR) # it warns that its own timeouts are off; they are ours
     try: 
         a, b = _parse(gold), _parse(answer)
         return bool(verify(a, b, timeout_seconds=None)) or _same_value(a, b)
@@ -293,7 +300,7 @@ def _same_value(a, b):
     difference = (a - b).doit()
     return bool(difference == 0 or not difference.free_symbols and abs(difference.evalf(30)) < 1e-20)
 
-# %% ../nbs/00b_equal.ipynb #00000027
+# %% ../nbs/00b_equal.ipynb #0000002c
 def _timed(gold, answer, seconds):
     "The comparison, or None when its processor time is up."
     import signal
@@ -305,10 +312,10 @@ def _timed(gold, answer, seconds):
         finally: signal.setitimer(signal.ITIMER_PROF, 0)
     except _Late: return None
 
-# %% ../nbs/00b_equal.ipynb #00000028
+# %% ../nbs/00b_equal.ipynb #0000002d
 def _serve(memory=2**30):
     "A worker's whole life: one line in, one line out, until the other side hangs up."
-    import logging, resource
+    import resource
     out = os.fdopen(os.dup(1), 'w'); os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     logging.disable(logging.CRITICAL); sys.setrecursionlimit(4000)
     _algebra('x+1', '1+x')
@@ -316,14 +323,14 @@ def _serve(memory=2**30):
     print('"ready"', file=out, flush=True)
     for line in sys.stdin: print(json.dumps(_timed(*json.loads(line))), file=out, flush=True)
 
-# %% ../nbs/00b_equal.ipynb #0000002b
+# %% ../nbs/00b_equal.ipynb #00000030
 def _processor_time(pid):
     "Seconds of processor time that a process has used; the clock where /proc does not say."
     try: fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
     except OSError: return time.monotonic()
     return (int(fields[11]) + int(fields[12]))/os.sysconf('SC_CLK_TCK')
 
-# %% ../nbs/00b_equal.ipynb #0000002c
+# %% ../nbs/00b_equal.ipynb #00000031
 class _Worker:
     "A process that compares; it can be killed."
     def __init__(self):
@@ -362,7 +369,7 @@ class _Worker:
             try: pipe.close()
             except OSError: pass
 
-# %% ../nbs/00b_equal.ipynb #0000002d
+# %% ../nbs/00b_equal.ipynb #00000032
 class Workers:
     "A handful of workers, started when first needed and replaced when they die."
     def __init__(self, n:int=0): # processes; 0: one a core, at most 8
@@ -390,11 +397,13 @@ class Workers:
         "End all idle workers."
         while self.pid == os.getpid() and not self.idle.empty(): self.idle.get().close()
 
-# %% ../nbs/00b_equal.ipynb #0000002e
+# %% ../nbs/00b_equal.ipynb #00000033
 _workers = Workers()
-atexit.register(_workers.close)
 
-# %% ../nbs/00b_equal.ipynb #00000030
+@atexit.register
+def _close(): _workers.close()
+
+# %% ../nbs/00b_equal.ipynb #00000035
 @lru_cache(2**14)
 def _by_algebra(gold, answer, seconds): return _workers.equal(gold, answer, seconds)
 
@@ -404,7 +413,7 @@ def _at_once(gold, answer):
     a, b = tidy(gold), tidy(answer)
     return settle(a, b), a, b
 
-# %% ../nbs/00b_equal.ipynb #00000031
+# %% ../nbs/00b_equal.ipynb #00000036
 _longest = 1000 # characters of an expression
 
 def equal(gold:str, answer:str, # two expressions
@@ -415,7 +424,7 @@ def equal(gold:str, answer:str, # two expressions
     seen, a, b = _at_once(gold, answer)
     return _by_algebra(a, b, seconds) if seen is None else seen
 
-# %% ../nbs/00b_equal.ipynb #00000034
+# %% ../nbs/00b_equal.ipynb #00000039
 def equal_all(pairs:list, # (gold, answer)
               seconds:float=1.0 # for each comparison
              ) -> list:

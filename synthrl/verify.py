@@ -7,7 +7,7 @@ __all__ = ['REGISTRY', 'Verdict', 'Answer', 'after_thought', 'braces', 'boxed', 
            'read_number', 'read_choice', 'read_label', 'read_yes_no', 'read_text', 'read_math', 'as_text', 'extract',
            'same', 'judge_all', 'judge', 'reward', 'format_reward']
 
-# %% ../nbs/01_verify.ipynb #00000002
+# %% ../nbs/01_verify.ipynb #00000003
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +16,7 @@ from typing import Callable, NamedTuple
 from .equal import close, equal, equal_all, rational, tidy
 from .task import KINDS, Task, UserError
 
-# %% ../nbs/01_verify.ipynb #00000004
+# %% ../nbs/01_verify.ipynb #00000005
 class Verdict(StrEnum):
     "What there is to say about an answer."
     correct = 'correct'
@@ -24,22 +24,22 @@ class Verdict(StrEnum):
     unparseable = 'unparseable' # there is nothing in it to compare
     timed_out = 'timed_out'     # no comparison in time, or the comparing process died
 
-# %% ../nbs/01_verify.ipynb #00000005
+# %% ../nbs/01_verify.ipynb #00000006
 class Answer(NamedTuple):
     "What was read, and by which rule."
     value: str # normalised
     rule: str  # boxed, ####, "the answer is", last number…
 
-# %% ../nbs/01_verify.ipynb #00000007
+# %% ../nbs/01_verify.ipynb #00000009
 _longest = 50_000 # characters, about 12,000 tokens
 _ascii = {0xFF01 + i: 0x21 + i for i in range(94)} | {start + i: 48 + i % 10 for start, n in
     [(0x660, 10), (0x6F0, 10), (0x966, 10), (0x9E6, 10), (0xE50, 10), (0xFF10, 10), (0x1D7CE, 50)] for i in range(n)}
 _ascii |= {ord(c): '-' for c in '−–﹣－‐‑'} | {ord(c): '\u2009' for c in '\u00a0\u202f\u2007'}
 
-# %% ../nbs/01_verify.ipynb #00000008
+# %% ../nbs/01_verify.ipynb #0000000a
 _end = re.compile(r'(?:\s*(?:</s>|<\|[\w-]{1,20}\|>|<end_of_turn>|<eos>))+\s*\Z')
 
-# %% ../nbs/01_verify.ipynb #00000009
+# %% ../nbs/01_verify.ipynb #0000000b
 def after_thought(text:str) -> tuple[str, bool]:
     "The text after the last `</think>`, without the tokens that end it, and whether a thought was left unfinished."
     text = text[-_longest:]
@@ -49,7 +49,7 @@ def after_thought(text:str) -> tuple[str, bool]:
     if end >= 0: text = text[text.find('>', end) + 1:]
     return text, '<think' in text
 
-# %% ../nbs/01_verify.ipynb #0000000c
+# %% ../nbs/01_verify.ipynb #0000000e
 _brace = re.compile(r'\\.|[{}]', re.S)
 
 def braces(text:str, start:int # position of the opening brace
@@ -60,7 +60,7 @@ def braces(text:str, start:int # position of the opening brace
         deep += (m[0] == '{') - (m[0] == '}')
         if not deep: return text[start+1:m.start()]
 
-# %% ../nbs/01_verify.ipynb #0000000f
+# %% ../nbs/01_verify.ipynb #00000011
 _box = re.compile(r'\\(?:boxed|fbox)\s{0,9}(?=\{)')
 _and = re.compile(r'[\s$,;.&]*(?:\\[()\[\]]|\\text\{\s*(?:and|or)\s*\}|and|or|\\quad)?[\s$,;]*(?:\\[()\[\]])?[\s$]*(?:[A-Za-z]\w*\s*=\s*)?')
 
@@ -68,7 +68,7 @@ def _beside(between):
     "Is this all that stands between two parts of one list?"
     return len(between) < 40 and _and.fullmatch(between)
 
-# %% ../nbs/01_verify.ipynb #00000010
+# %% ../nbs/01_verify.ipynb #00000012
 def boxed(text:str, many:bool=False # join boxes that stand side by side?
          ) -> str|None:
     "The content of the last box; '' for a box that never closes, None where there is no box."
@@ -82,14 +82,14 @@ def boxed(text:str, many:bool=False # join boxes that stand side by side?
         start = begin
     return ','.join(found)
 
-# %% ../nbs/01_verify.ipynb #00000013
+# %% ../nbs/01_verify.ipynb #00000015
 _heading = re.compile(r'\W{0,9}(?:\d{1,3}[.):]\s|[A-Za-z]{2,})')
 
 def _hashed(line, below): 
     "What a line after #### says; None for a heading."
-    return None if below.strip() and _heading.match(line) and not _phrase.search(line) else line
+    return None if below.strip() and _heading.match(line) and 'answer' not in line.lower() else line
 
-# %% ../nbs/01_verify.ipynb #00000014
+# %% ../nbs/01_verify.ipynb #00000016
 def _backwards(text, words, most=12):
     "(position, word) of the last places where one of the words stands, last first."
     at = {w: i for w in words if (i := text.rfind(w)) >= 0}
@@ -99,7 +99,7 @@ def _backwards(text, words, most=12):
         at[w], most = text.rfind(w, 0, at[w]), most - 1
         if at[w] < 0: del at[w]
 
-# %% ../nbs/01_verify.ipynb #00000016
+# %% ../nbs/01_verify.ipynb #00000018
 def _at_mark(text, i, mark, many):
     "What the mark at `i` points to; None where it points to nothing."
     if mark == '<answer>': return text[i+8:].split('</answer>')[0]
@@ -107,14 +107,14 @@ def _at_mark(text, i, mark, many):
     line, _, below = text[i+4:].lstrip().partition('\n')
     return None if '#' in text[max(0, i-1):i] + line[:1] else _hashed(line, below)
 
-# %% ../nbs/01_verify.ipynb #00000017
+# %% ../nbs/01_verify.ipynb #00000019
 def marked(text:str, many:bool=False) -> Answer|None:
     "What the last mark points to."
     for i, mark in _backwards(text, ('####', '<answer>', r'\boxed', r'\fbox')):
         inside = _at_mark(text, i, mark, many)
         if inside is not None: return Answer(inside.split('</answer>')[0].strip(), mark.replace('\\', ''))
 
-# %% ../nbs/01_verify.ipynb #00000019
+# %% ../nbs/01_verify.ipynb #0000001c
 _words = 'answer ans respuesta réponse antwort risposta resposta ответ odpowiedź cevap jawaban jibu'.split() # Latin and Cyrillic: whole words
 _signs = 'đáp án|答案|答え|回答|解答|正解|정답|답변|답|উত্তর|उत्तर|الإجابة|الجواب|คำตอบ'.split('|')
 _phrase = re.compile(rf"""(?:\b(?:{'|'.join(_words)})(?:'s(?=\s)|\b)|{'|'.join(_signs)}|\b(?:correct|best|right|final|my)\s(?:option|choice|letter|label|result|value|statement)\b)
@@ -122,7 +122,7 @@ _phrase = re.compile(rf"""(?:\b(?:{'|'.join(_words)})(?:'s(?=\s)|\b)|{'|'.join(_
     (?:\s?\**(?::|(?:is|therefore|probably|likely|clearly|definitely|most\slikely|simply|just|that|thus|option|choice)\b))*""", re.I | re.X)
 _stop = re.compile(r'[.!?。](?=\s|$|\*)|\n')
 
-# %% ../nbs/01_verify.ipynb #0000001a
+# %% ../nbs/01_verify.ipynb #0000001d
 _keys = ['ans', *_words[2:], *_signs, 'correct', 'best', 'right', 'final', 'my']
 _ascii_keys = [k for k in _keys if k.isascii()]
 
@@ -132,14 +132,14 @@ def _last_phrase(text):
     found = (_phrase.match(text, i) for i, _ in _backwards(low, _ascii_keys if text.isascii() else _keys))
     return next(filter(None, found), None)
 
-# %% ../nbs/01_verify.ipynb #0000001b
+# %% ../nbs/01_verify.ipynb #0000001e
 def phrased(text:str) -> Answer|None:
     "What follows the last \"the answer is\", in one of several languages, to the end of the line."
     if not (m := _last_phrase(text)): return None
     line = text[m.end():m.end()+2000].lstrip(' \t*_#:\r\n').split('\n', 1)[0].strip(' *_')
     return Answer(line, '"' + ' '.join(m[0].split()).strip(' *_').lower() + '"') if line else None
 
-# %% ../nbs/01_verify.ipynb #00000020
+# %% ../nbs/01_verify.ipynb #00000022
 @dataclass
 class Kind:
     "How answers of one kind are read and compared."
@@ -148,7 +148,7 @@ class Kind:
     same_all: Callable|None=None # (pairs, seconds) → a list of these
     judge: Callable|None=None    # (completion, label, labels, question, seconds) → Verdict; in place of read and same
 
-# %% ../nbs/01_verify.ipynb #00000021
+# %% ../nbs/01_verify.ipynb #00000023
 REGISTRY = {}
 
 def kind(name:str, about:str, # for the author of a task
@@ -159,12 +159,12 @@ def kind(name:str, about:str, # for the author of a task
         return read
     return add
 
-# %% ../nbs/01_verify.ipynb #00000022
+# %% ../nbs/01_verify.ipynb #00000024
 def _kind(name):
     if name not in REGISTRY: raise UserError(f'unknown answer = "{name}"', f'there are: {", ".join(REGISTRY)}')
     return REGISTRY[name]
 
-# %% ../nbs/01_verify.ipynb #00000025
+# %% ../nbs/01_verify.ipynb #00000029
 _number = re.compile(r'''
     (?P<sign>(?<![\w)\]}])[-+]\s?)?                              # a sign, unless something ends just before it: 5-3
     (?:\\?[$£€¥₹]\s?(?P<sign2>-)?)?(?<![\w.])                    # money; not in the middle of a word: H2O
@@ -175,14 +175,14 @@ _number = re.compile(r'''
     (?:\s?(?:e|(?:\\times|\\cdot|×|\*)\s?10\s?\^)\s?\{?(?P<exp>[-+]?\d{1,3})\}?)?
     (?P<pct>\s?(?:\\?%|percent\b))?''', re.X | re.I)
 
-# %% ../nbs/01_verify.ipynb #00000026
+# %% ../nbs/01_verify.ipynb #0000002a
 def _shift(digits, exp):
     "digits · 10^exp, written out."
     from decimal import Context, Decimal
     s = f'{Decimal(digits).scaleb(exp, Context(prec=1999, Emax=9999, Emin=-9999)):f}'
     return s.rstrip('0').rstrip('.') if '.' in s else s
 
-# %% ../nbs/01_verify.ipynb #00000027
+# %% ../nbs/01_verify.ipynb #0000002b
 def to_number(m:re.Match # of a number
              ) -> str:
     "The number written one way: `-1234.5`, `3/4`, `50%`."
@@ -194,7 +194,7 @@ def to_number(m:re.Match # of a number
     minus = '-' in (m['sign'] or '') + (m['sign2'] or '') and digits.strip('0./')
     return ('-' if minus else '') + digits + ('%' if m['pct'] else '')
 
-# %% ../nbs/01_verify.ipynb #0000002a
+# %% ../nbs/01_verify.ipynb #0000002e
 _frac = re.compile(r'\\[dtc]?frac\s?(?:\{\s?(-?\d+)\s?\}\s?\{\s?(\d+)\s?\}|(\d)\s?(\d))')
 
 def _without_latex(s):
@@ -217,7 +217,7 @@ def _last_number(s, tail=150):
     if tail < 2000 and len(s) > tail and not (m and m.start() > 40): return _last_number(s, 2000)
     return m and to_number(m)
 
-# %% ../nbs/01_verify.ipynb #0000002c
+# %% ../nbs/01_verify.ipynb #00000030
 def _a_line(text):
     "The last line that begins with `A:`, as GSM8K's own solutions end."
     start = ('\n' + text).rfind('\nA:')
@@ -230,7 +230,7 @@ def _same_number(gold, answer, seconds=1):
     one_percent = ('%' in gold) != ('%' in answer)
     return close(a, b) or one_percent and close(a*(100 if '%' in gold else 1), b*(100 if '%' in answer else 1))
 
-# %% ../nbs/01_verify.ipynb #0000002d
+# %% ../nbs/01_verify.ipynb #00000031
 @kind('number', 'one number, after #### or at the end', same=_same_number)
 def read_number(text:str, labels=(), question:str='') -> Answer|None:
     "The marked number, or the one after \"the answer is\", or the last one."
@@ -241,7 +241,7 @@ def read_number(text:str, labels=(), question:str='') -> Answer|None:
     if (p := phrased(text) or _a_line(text)) and (n := _first_number(p.value)): return Answer(n, p.rule)
     return Answer(n, 'last number') if (n := _last_number(text)) else None
 
-# %% ../nbs/01_verify.ipynb #00000030
+# %% ../nbs/01_verify.ipynb #00000034
 _letter = re.compile(r'''[\s*_"'`$(\[{\\]*(?:(?:text|mathrm|mathbf|textbf|bf|rm|bold)\b[\s{(]*)?(?:(?:option|choice|answer|letter)\b[\s:(]*(?:is\b\s*)?)?[*_"'`(\[{]*
     (?P<letter>[A-Z])(?P<after>[\s*_"'`)\]}$.,:;!、。]|[^\x00-\x7f]|$)(?P<word>\s*[a-z]\w*)?''', re.I | re.X)
 _letters = str.maketrans('أبجدঅবডঢ', 'ABCDABCD') # Arabic and Bengali options
@@ -255,7 +255,7 @@ def _leading_letter(s, allowed):
     letter = m['letter'].upper()
     return letter if not allowed or letter in allowed else None
 
-# %% ../nbs/01_verify.ipynb #00000033
+# %% ../nbs/01_verify.ipynb #00000037
 _option = re.compile(r'(?:(?<=\s)|^)[(\[]?([A-Z])[)\].:、] ?(.+?)(?= [(\[]?[A-Z][)\].:、] |\n|$)')
 
 def _options(question):
@@ -266,7 +266,7 @@ def _options(question):
         if ord(m[1]) == ord('A') + len(found): found[m[1]] = m[2].strip()
     return found if len(found) > 1 else {}
 
-# %% ../nbs/01_verify.ipynb #00000035
+# %% ../nbs/01_verify.ipynb #00000039
 _dropped = re.compile(r"['’]|[^\w\s.+#-]|_|(?<!\d)\.|\.(?!\d)|(?<=\w)-|-(?!\d)|(?<![\w+])[+#]")
 
 def _plain(s):
@@ -274,7 +274,7 @@ def _plain(s):
     words = _dropped.sub(lambda m: '' if m[0] in "'’" else ' ', s.casefold()).split()
     return ' '.join([w for w in words if w not in ('a', 'an', 'the')] or words) or ' '.join(s.split())
 
-# %% ../nbs/01_verify.ipynb #00000037
+# %% ../nbs/01_verify.ipynb #0000003b
 def _written_out(s, question):
     "The letter of the one option that `s` is, or that stands in it."
     s, options = _plain(s[:2000]), {k: _plain(v) for k, v in _options(question).items()} if question else {}
@@ -283,7 +283,7 @@ def _written_out(s, question):
     hits = [k for k in hits if options[k] == longest or options[k] not in longest]
     return hits[0] if len(hits) == 1 else None
 
-# %% ../nbs/01_verify.ipynb #00000039
+# %% ../nbs/01_verify.ipynb #0000003d
 _denied = r'''(?!\W*\s*(?:is|are|was|isn't|can|would|could)?\s?(?:not|wrong|incorrect|false|n't|ruled|excluded|unlikely|less))'''
 _alone = [re.compile(p) for p in (
     r'\A[\s*(\[]*([A-Za-z])[)\].:*]*\s*\Z', r'(?m)^[ \t*(\[]*([A-Z])[)\].:*]*[ \t]*$',
@@ -296,13 +296,13 @@ def _lone_letter(text, allowed):
     for pattern in _alone:
         if found := [l.upper() for l in pattern.findall(text[-5000:]) if not allowed or l.upper() in allowed]: return found[-1]
 
-# %% ../nbs/01_verify.ipynb #0000003a
+# %% ../nbs/01_verify.ipynb #0000003e
 def _pick(s, allowed, question):
     "The letter in a place where an answer is expected."
     s = re.sub(r'^not\b[^.,\n]{0,20}?(?:,|\bbut\b)\s*', '', s[:2000])
     return _leading_letter(s, allowed) or _written_out(_stop.split(s, 1)[0], question) or _lone_letter(s[:200], allowed)
 
-# %% ../nbs/01_verify.ipynb #0000003b
+# %% ../nbs/01_verify.ipynb #0000003f
 @kind('choice', 'a letter, A to Z')
 def read_choice(text:str, labels=(), # the letters there are; () for any
                 question:str='' # with its options, so that one written out counts as its letter
@@ -316,7 +316,7 @@ def read_choice(text:str, labels=(), # the letters there are; () for any
     if l := _lone_letter(text, allowed): return Answer(l, 'a letter alone')
     return Answer(l, 'option written out') if (l := _written_out(text.strip().rpartition('\n')[2], question)) else None
 
-# %% ../nbs/01_verify.ipynb #0000003e
+# %% ../nbs/01_verify.ipynb #00000042
 @lru_cache(256)
 def _patterns(labels):
     "For a tuple of labels, longest first: one anywhere, and one that is all there is or ends before punctuation."
@@ -328,7 +328,7 @@ def _as_written(found, labels):
     flat = lambda s: re.sub(r'[\s_-]+', ' ', s.strip().casefold())
     return next(l for l in labels if flat(l) == flat(found))
 
-# %% ../nbs/01_verify.ipynb #0000003f
+# %% ../nbs/01_verify.ipynb #00000043
 _not = re.compile(r"(?:\bnot|n't|\bnor|\bneither|\brather than|\binstead of)\s(?:an?\s|the\s)?[\"'*]?$")
 
 def _find_label(text, labels, which):
@@ -338,14 +338,14 @@ def _find_label(text, labels, which):
     hits = [m for m in anywhere.finditer(low) if not _not.search(low[max(0, m.start()-30):m.start()])]
     return _as_written(hits[which][0], labels) if hits else None
 
-# %% ../nbs/01_verify.ipynb #00000041
+# %% ../nbs/01_verify.ipynb #00000045
 def _read_free(text, unfinished):
     "The marked text, what follows \"the answer is\", or all of it; in plain words."
     a = marked(text) or (None if unfinished else phrased(text) or Answer(text, 'all of it'))
     value = a and _plain(re.sub(r'\\text\s?\{([^{}]*)\}', r'\1', a.value[:5000]))
     return Answer(value, a.rule) if value else None
 
-# %% ../nbs/01_verify.ipynb #00000042
+# %% ../nbs/01_verify.ipynb #00000046
 @kind('label', 'one of the words in `labels`')
 def read_label(text:str, labels=(), # the words there are; without them the text itself is the answer
                question:str='') -> Answer|None:
@@ -358,10 +358,10 @@ def read_label(text:str, labels=(), # the words there are; without them the text
     if (p := phrased(text)) and (l := _find_label(_stop.split(p.value, 1)[0], labels, 0)): return Answer(l, p.rule)
     return Answer(l, 'a label in the text') if (l := _find_label(text, labels, -1)) else None
 
-# %% ../nbs/01_verify.ipynb #00000045
+# %% ../nbs/01_verify.ipynb #00000049
 _saying = re.compile(r'(?:\A|\n|\b(?:so|thus|hence|therefore),?\s)[^\w\n]{0,20}(yes|no)\b(?=\W{0,3}(?:$|[.,;:!\n]))|\b(yes|no)\W{0,5}\Z')
 
-# %% ../nbs/01_verify.ipynb #00000046
+# %% ../nbs/01_verify.ipynb #0000004a
 @kind('yes_no', 'yes or no')
 def read_yes_no(text:str, labels=(), question:str='') -> Answer|None:
     "The marked yes or no, the one after \"the answer is\", or one that opens a line or ends the text."
@@ -372,20 +372,20 @@ def read_yes_no(text:str, labels=(), question:str='') -> Answer|None:
     found = _saying.findall(text[-5000:].casefold())
     return Answer(''.join(found[-1]), 'a line of its own') if found else None
 
-# %% ../nbs/01_verify.ipynb #00000049
+# %% ../nbs/01_verify.ipynb #0000004d
 @kind('text', 'this text, but for case, spaces, articles and punctuation')
 def read_text(text:str, labels=(), question:str='') -> Answer|None:
     "The marked text, what follows \"the answer is\", or all of it."
     return _read_free(*after_thought(text))
 
-# %% ../nbs/01_verify.ipynb #0000004c
+# %% ../nbs/01_verify.ipynb #00000050
 _span = re.compile(r'\$\$([^$]+)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\\d])\$([^$\n]+)(?<!\\)\$', re.S)
 
 def _formulas(s):
     "The math spans in a text: (start, end, content)."
     return [(m.start(), m.end(), next(g for g in m.groups() if g)) for m in _span.finditer(s)]
 
-# %% ../nbs/01_verify.ipynb #0000004d
+# %% ../nbs/01_verify.ipynb #00000051
 def _formula(s):
     "The expression in a short text: its first math span, with those beside it, or else its first sentence."
     if not (spans := _formulas(s := s[:3000])): return _stop.split(s, 1)[0]
@@ -395,7 +395,7 @@ def _formula(s):
         found.append(inside); end = stop
     return ','.join([first, *found])
 
-# %% ../nbs/01_verify.ipynb #0000004f
+# %% ../nbs/01_verify.ipynb #00000053
 def _is_formula(s):
     "One short line of mathematics, or one word: not a sentence."
     s = s.strip()
@@ -415,7 +415,7 @@ def _last_formula(text):
     if m and _is_formula(m[1]): return Answer(m[1], 'end of the last line')
     return Answer(n, 'last number') if (n := _last_number(text)) else None
 
-# %% ../nbs/01_verify.ipynb #00000050
+# %% ../nbs/01_verify.ipynb #00000054
 @kind('math', 'a LaTeX or numeric expression, in \\boxed{}', same=equal, same_all=equal_all)
 def read_math(text:str, labels=(), question:str='') -> Answer|None:
     "The marked expression, or the one after \"the answer is\", or the last one."
@@ -427,7 +427,7 @@ def read_math(text:str, labels=(), question:str='') -> Answer|None:
     else: a = _last_formula(text)
     return Answer(value, a.rule) if a and (value := tidy(a.value[:2000])) else None
 
-# %% ../nbs/01_verify.ipynb #00000053
+# %% ../nbs/01_verify.ipynb #00000057
 def as_text(completion # a string, or chat messages as TRL hands them over
            ) -> str:
     "What a completion says."
@@ -436,7 +436,7 @@ def as_text(completion # a string, or chat messages as TRL hands them over
     if isinstance(completion, (list, tuple)): return '\n'.join(map(as_text, completion))
     return '' if completion is None else str(completion)
 
-# %% ../nbs/01_verify.ipynb #00000055
+# %% ../nbs/01_verify.ipynb #00000059
 def extract(kind:str, completion, labels=(), question:str='') -> str|None:
     "The answer in a completion, normalised; None where there is none."
     a = _kind(kind).read(as_text(completion), labels, question)
@@ -447,7 +447,7 @@ def same(kind:str, a:str, b:str, # two extracted answers
     "Whether two extracted answers agree; the teacher's vote is counted with it."
     return bool(_kind(kind).same(a, b, seconds))
 
-# %% ../nbs/01_verify.ipynb #00000058
+# %% ../nbs/01_verify.ipynb #0000005c
 def _read_both(kind, k, completion, label, labels, question):
     "(gold, answer), or the verdict where one of them cannot be read."
     gold, answer = k.read(label, labels, question), k.read(completion, labels, question)
@@ -456,7 +456,7 @@ def _read_both(kind, k, completion, label, labels, question):
 
 def _to_verdict(same): return Verdict.timed_out if same is None else Verdict.correct if same else Verdict.wrong
 
-# %% ../nbs/01_verify.ipynb #00000059
+# %% ../nbs/01_verify.ipynb #0000005d
 def judge_all(kind:str, completions:list, answers, # a label for each completion, or one for all
               labels=(), questions='', # the words there are; a question for each completion, or one for all
               seconds:float=1 # for each comparison
@@ -471,7 +471,7 @@ def judge_all(kind:str, completions:list, answers, # a label for each completion
     same = iter(k.same_all(pairs, seconds) if k.same_all and pairs[1:] else [k.same(*p, seconds) for p in pairs])
     return [p if isinstance(p, Verdict) else _to_verdict(next(same)) for p in read]
 
-# %% ../nbs/01_verify.ipynb #0000005a
+# %% ../nbs/01_verify.ipynb #0000005e
 def judge(kind:str, completion, label, labels=(), # the words there are
           seconds:float=1, # for the comparison, of processor time; a verdict is there after twice that
           question:str='' # for options that are written out
@@ -479,7 +479,7 @@ def judge(kind:str, completion, label, labels=(), # the words there are
     "Whether the answer in a completion is the one in the label, which may be bare or a whole solution."
     return judge_all(kind, [completion], [label], labels, [question], seconds)[0]
 
-# %% ../nbs/01_verify.ipynb #0000005e
+# %% ../nbs/01_verify.ipynb #00000062
 def reward(task:Task) -> Callable:
     "A reward function for TRL: 1 for a correct answer, 0 for anything else."
     def correct(completions, label=None, **columns):
@@ -487,7 +487,7 @@ def reward(task:Task) -> Callable:
         return [float(v == Verdict.correct) for v in judge_all(task.answer, completions, answers, task.labels, columns.get('input') or '')]
     return correct
 
-# %% ../nbs/01_verify.ipynb #00000061
+# %% ../nbs/01_verify.ipynb #00000065
 def format_reward(task:Task, size:float=0.1 # beside 1 for a correct answer
                  ) -> Callable:
     "A small reward for an answer in the mark that `output_format` asks for."
