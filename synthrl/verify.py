@@ -118,7 +118,7 @@ def marked(text:str, many:bool=False) -> Answer|None:
 _words = 'answer ans respuesta réponse antwort risposta resposta ответ odpowiedź cevap jawaban jibu'.split() # Latin and Cyrillic: whole words
 _signs = 'đáp án|答案|答え|回答|解答|正解|정답|답변|답|উত্তর|उत्तर|الإجابة|الجواب|คำตอบ'.split('|')
 _phrase = re.compile(rf"""(?:\b(?:{'|'.join(_words)})(?:'s(?=\s)|\b)|{'|'.join(_signs)}|\b(?:correct|best|right|final|my)\s(?:option|choice|letter|label|result|value|statement)\b)
-    (?:[^\n.:=]{{0,80}}?(?:\b(?:is|are|be|es|est|ist|é|es|adalah|jest)\b|[:=ঃ।]|是|为|為|は|은|는|คือ|है|هي|هو|là)|(?<='s)|\s-(?=\s)|[\s*_]*(?=\n))
+    (?:[^\n.:=]{{0,80}}?(?:\b(?:is|are|be|es|est|ist|é|adalah|jest)\b|[:=ঃ।]|是|为|為|は|은|는|คือ|है|هي|هو|là)|(?<='s)|\s-(?=\s)|[\s*_]*(?=\n))
     (?:\s?\**(?::|(?:is|therefore|probably|likely|clearly|definitely|most\slikely|simply|just|that|thus|option|choice)\b))*""", re.I | re.X)
 _stop = re.compile(r'[.!?。](?=\s|$|\*)|\n')
 
