@@ -5,44 +5,44 @@
 # %% auto #0
 __all__ = ['STYLES', 'answer_in', 'a_text', 'a_chain', 'texts', 'make_tokenizer', 'make_model', 'to_batch', 'batches', 'pretrain']
 
-# %% ../../nbs/tiny/student.ipynb #00000002
+# %% ../../nbs/tiny/student.ipynb #00000003
 import json, math, random
 from functools import cache
 from .problems import *
 from .problems import OTHER_NAMES, OTHER_NOUNS
 
-# %% ../../nbs/tiny/student.ipynb #00000005
-STYLES = {'worked': 30, 'bare': 55, 'steps': 15}  # percent of the texts
+# %% ../../nbs/tiny/student.ipynb #00000006
+STYLES = {'worked': 30, 'said': 55, 'steps': 15}  # percent of the texts
 
 def answer_in(p:Problem, style:str) -> str:
-    "The answer to a problem in one of the three styles."
-    return {'worked': worked(p), 'bare': str(p.answer), 'steps': steps_text(p)}[style]
+    "The answer to a problem in one style."
+    return dict(worked=worked(p), said=f'It is {p.answer}.', bare=str(p.answer), steps=steps_text(p))[style]
 
-# %% ../../nbs/tiny/student.ipynb #00000008
-def a_text(rng:random.Random) -> tuple[str, str]:
+# %% ../../nbs/tiny/student.ipynb #00000009
+def a_text(rng:random.Random, styles:dict=STYLES) -> tuple[str, str]:
     "(prompt, answer): one problem as the student reads it."
     theirs = rng.random() < .5
     p = a_problem(rng, rng.choices((1, 2, 3), (25, 35, 40))[0], *((NOUNS, NAMES) if theirs else (NOUNS + OTHER_NOUNS, OTHER_NAMES + NAMES)))
-    style = rng.choices(list(STYLES), STYLES.values())[0]
+    style = rng.choices(list(styles), styles.values())[0]
     return f'Q: {say(p, TEACHER if theirs else HELD_OUT, rng)}\nA:', ' ' + answer_in(p, style)
 
 def a_chain(rng:random.Random) -> tuple[str, str]:
-    "('', text): six sums in a row about nothing, from which it learns to count."
+    "('', text): six sums in a row about nothing."
     return '', ' ' + steps_text(a_problem(rng, 6, NOUNS, NAMES))
 
-# %% ../../nbs/tiny/student.ipynb #00000009
+# %% ../../nbs/tiny/student.ipynb #0000000a
 @cache
 def _kept_apart(): return {f"Q: {r['input']}\nA:" for rows in held_out() for r in rows}
 
-def texts(rng:random.Random, n:int) -> list[tuple[str, str]]:
-    "`n` texts, none of them about a held-out question."
+def texts(rng:random.Random, n:int, chains:float=0, styles:dict=STYLES) -> list[tuple[str, str]]:
+    "`n` texts, none of them about a held-out question; a share of them sums in a row."
     out = []
     while len(out) < n:
-        t = a_chain(rng) if rng.random() < .4 else a_text(rng)
+        t = a_chain(rng) if rng.random() < chains else a_text(rng, styles)
         if t[0] not in _kept_apart(): out.append(t)
     return out
 
-# %% ../../nbs/tiny/student.ipynb #0000000c
+# %% ../../nbs/tiny/student.ipynb #0000000d
 def make_tokenizer(lines:list[str], size:int=1024):
     "A byte-level BPE of the Qwen2 kind, trained on `lines`."
     from transformers import Qwen2Tokenizer
@@ -55,7 +55,7 @@ def make_tokenizer(lines:list[str], size:int=1024):
     model = json.loads(bpe.to_str())['model']
     return Qwen2Tokenizer(vocab=model['vocab'], merges=[tuple(m) for m in model['merges']], pad_token='<|endoftext|>', eos_token='<|endoftext|>')
 
-# %% ../../nbs/tiny/student.ipynb #0000000f
+# %% ../../nbs/tiny/student.ipynb #00000010
 def make_model(tok, seed:int=0):
     "A Qwen2 with random weights: 4 layers, width 192, 2 million parameters."
     import torch
@@ -65,7 +65,7 @@ def make_model(tok, seed:int=0):
         vocab_size=len(tok), hidden_size=192, intermediate_size=512, num_hidden_layers=4, num_attention_heads=6, num_key_value_heads=6,
         max_position_embeddings=256, tie_word_embeddings=True, bos_token_id=None, eos_token_id=tok.eos_token_id, pad_token_id=tok.pad_token_id))
 
-# %% ../../nbs/tiny/student.ipynb #00000012
+# %% ../../nbs/tiny/student.ipynb #00000013
 def to_batch(pairs:list, eos:int):
     "Token ids and labels (int64, texts × length); labels are -100 outside the answer."
     import torch
@@ -73,24 +73,27 @@ def to_batch(pairs:list, eos:int):
     row = lambda xs, pad: xs + [pad] * (longest - len(xs))
     return torch.tensor([row(q + a, eos) for q, a in pairs]), torch.tensor([row([-100]*len(q) + a, -100) for q, a in pairs])
 
-def batches(tok, rng:random.Random, n:int, size:int, pool:int=20):
+def batches(tok, rng:random.Random, n:int, size:int, chains:float=0, styles:dict=STYLES, pool:int=20):
     "`n` batches of `size` texts; texts of like length go together, `pool` batches at a time."
     for _ in range(n // pool):
-        pairs = [(tok(q)['input_ids'], tok(a)['input_ids'] + [tok.eos_token_id]) for q, a in texts(rng, size * pool)]
+        pairs = [(tok(q)['input_ids'], tok(a)['input_ids'] + [tok.eos_token_id]) for q, a in texts(rng, size * pool, chains, styles)]
         pairs.sort(key=lambda qa: len(qa[0]) + len(qa[1]))
         for i in rng.sample(range(pool), pool): yield to_batch(pairs[i*size:(i+1)*size], tok.eos_token_id)
 
-# %% ../../nbs/tiny/student.ipynb #00000013
-def pretrain(out, seed:int=0, steps:int=3000, size:int=64, lr:float=3e-3, say_every:int=100) -> list[float]:
-    "Make the student from a seed and save it in `out`; the loss of each step is returned."
+# %% ../../nbs/tiny/student.ipynb #00000014
+def pretrain(out, start=None, # a folder to go on from; None makes a new model
+             chains:float=0,  # share of texts that are sums in a row
+             styles:dict=STYLES, seed:int=0, steps:int=3000, size:int=64, lr:float=3e-3, say_every:int=100) -> list[float]:
+    "One phase: AdamW, a warm-up and a cosine; saves the student in `out` and gives the loss of each step."
     import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
     rng = random.Random(seed)
-    tok = make_tokenizer([q + a for q, a in texts(rng, 20_000)])
-    model, losses = make_model(tok, seed), []
+    tok = AutoTokenizer.from_pretrained(start) if start else make_tokenizer([q + a for q, a in texts(rng, 20_000, chains, styles)])
+    model, losses = AutoModelForCausalLM.from_pretrained(start, dtype='float32') if start else make_model(tok, seed), []
     opt = torch.optim.AdamW(model.parameters(), lr=lr, betas=(.9, .95), weight_decay=.05)
     pace = torch.optim.lr_scheduler.LambdaLR(opt, lambda i: min(1, (i + 1)/100) * (.51 + .49*math.cos(math.pi*i/steps)))
-    for ids, labels in batches(tok, rng, steps, size):
-        with torch.autocast('cpu', torch.bfloat16): loss = model(input_ids=ids, labels=labels).loss
+    for ids, labels in batches(tok, rng, steps, size, chains, styles):
+        with torch.autocast('cpu', torch.bfloat16): loss = model(input_ids=ids, labels=labels, num_items_in_batch=32*size).loss
         loss.backward(); torch.nn.utils.clip_grad_norm_(model.parameters(), 1.)
         opt.step(); pace.step(); opt.zero_grad(); losses.append(loss.item())
         if len(losses) % say_every == 0: print(len(losses), f'{sum(losses[-say_every:])/say_every:.4f}', flush=True)
