@@ -5,20 +5,20 @@
 # %% auto #0
 __all__ = ['PRICES', 'request_key', 'Reply', 'Cost', 'Ledger', 'read_prices', 'price_of', 'price', 'Budget']
 
-# %% ../nbs/02b_ledger.ipynb #00000002
+# %% ../nbs/02b_ledger.ipynb #00000003
 import hashlib, json, sqlite3, threading, time, tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from .task import UserError
 
-# %% ../nbs/02b_ledger.ipynb #00000005
+# %% ../nbs/02b_ledger.ipynb #00000006
 def request_key(endpoint:str, # base URL, without credentials
                 body:dict     # what is sent: model, messages, temperature…
                ) -> bytes:
     "What a question is filed under: a hash of everything that shapes its answer."
     return hashlib.sha256(json.dumps([endpoint, body], sort_keys=True, ensure_ascii=False, separators=(',', ':')).encode('utf-8', 'surrogatepass')).digest()
 
-# %% ../nbs/02b_ledger.ipynb #00000008
+# %% ../nbs/02b_ledger.ipynb #00000009
 _schema = '''
 create table if not exists calls(id integer primary key, at real, state text, endpoint text, request text, 
     prompt_tokens integer, completion_tokens integer, usd real);
@@ -32,7 +32,7 @@ def _connect(path):
     except (sqlite3.Error, OSError) as e: raise UserError(f'{path}: cannot be used as the cache of replies ({e})', 'give another `cache` path, or move that file away') from None
     return db
 
-# %% ../nbs/02b_ledger.ipynb #00000009
+# %% ../nbs/02b_ledger.ipynb #0000000a
 @dataclass
 class Reply:
     "One answer, as it is kept."
@@ -49,7 +49,7 @@ class Cost:
     @property
     def tokens(self): return self.prompt_tokens + self.completion_tokens
 
-# %% ../nbs/02b_ledger.ipynb #0000000a
+# %% ../nbs/02b_ledger.ipynb #0000000b
 class Ledger:
     "Replies and their cost, in one SQLite file."
     def __init__(self, path): # the file; made where it is not there
@@ -73,7 +73,7 @@ class Ledger:
     def close(self): 
         with self.lock: self.db.close()
 
-# %% ../nbs/02b_ledger.ipynb #0000000b
+# %% ../nbs/02b_ledger.ipynb #0000000c
 from contextlib import contextmanager
 from fastcore.basics import patch
 
@@ -99,7 +99,7 @@ def _call(self:Ledger, db, call, state, endpoint, request, cost):
     db.execute('update calls set state = ?, prompt_tokens = ?, completion_tokens = ?, usd = ? where id = ?', (*row, call))
     return call
 
-# %% ../nbs/02b_ledger.ipynb #00000012
+# %% ../nbs/02b_ledger.ipynb #00000013
 PRICES = {'gpt-4o': (2.5, 10), 'gpt-4o-mini': (.15, .6), 'gpt-4.1': (2, 8), 'gpt-4.1-mini': (.4, 1.6), 'gpt-4.1-nano': (.1, .4),
           'gpt-5': (1.25, 10), 'gpt-5-mini': (.25, 2), 'gpt-5-nano': (.05, .4), 'o3': (2, 8), 'o4-mini': (1.1, 4.4), 'tiny': (0, 0)}
 
@@ -112,13 +112,13 @@ def read_prices(prices=None # a dict {model: (prompt, completion)}, or a .toml o
         except (OSError, ValueError) as e: raise UserError(f'{prices}: cannot be read as a price table ({e})', 'write "my-model" = [0.15, 0.6]') from None
     return PRICES | {m: _pair(prices, m, p) for m,p in rows.items()}
 
-# %% ../nbs/02b_ledger.ipynb #00000013
+# %% ../nbs/02b_ledger.ipynb #00000014
 def _pair(prices, model, p):
     try: a,b = map(float, p.values() if isinstance(p, dict) else p); assert a >= 0 and b >= 0; return a,b
     except (TypeError, ValueError, AssertionError): 
         raise UserError(f'{prices if isinstance(prices, (str, Path)) else "prices"}: `{model}` has no two prices', f'write "{model}" = [0.15, 0.6]: dollars per million tokens of prompt and of completion') from None
 
-# %% ../nbs/02b_ledger.ipynb #00000014
+# %% ../nbs/02b_ledger.ipynb #00000015
 def price_of(model:str, prices:dict=PRICES) -> tuple|None:
     "Dollars per million prompt and completion tokens; dated names such as `gpt-4o-2024-08-06` are the model's, None is unknown."
     name = model.rpartition('/')[2]
@@ -132,7 +132,7 @@ def price(model:str, prompt_tokens:int, completion_tokens:int, prices:dict=PRICE
     p = price_of(model, prices)
     return None if p is None else (p[0]*prompt_tokens + p[1]*completion_tokens) / 1e6
 
-# %% ../nbs/02b_ledger.ipynb #00000018
+# %% ../nbs/02b_ledger.ipynb #00000019
 class Budget:
     "Tokens and dollars that may be spent, counted over all runs on one ledger."
     def __init__(self, ledger:Ledger, tokens:int=None, usd:float=None): # None: no limit
@@ -150,7 +150,7 @@ class Budget:
         u = self.used
         self.used = Cost(u.prompt_tokens + sign*c.prompt_tokens, u.completion_tokens + sign*c.completion_tokens, u.usd + sign*c.usd)
 
-# %% ../nbs/02b_ledger.ipynb #00000019
+# %% ../nbs/02b_ledger.ipynb #0000001a
 @patch
 def total(self:Ledger, *states) -> Cost:
     "What the calls in these states cost (all of them by default), over all runs."
@@ -159,6 +159,15 @@ def total(self:Ledger, *states) -> Cost:
         return Cost(*self.db.execute(f'select coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(usd), 0.0) from calls {where}', states).fetchone())
 
 # %% ../nbs/02b_ledger.ipynb #0000001b
+@patch
+def worth(self:Ledger, asked:dict # {key: samples}
+         ) -> Cost:
+    "What the replies to these questions cost, whenever they were paid for."
+    sql = """select sum(prompt_tokens), sum(completion_tokens), sum(usd) from calls where id in (select distinct call from replies where key = ? and i < ?)"""
+    with self.lock: rows = [self.db.execute(sql, kn).fetchone() for kn in asked.items()]
+    return Cost(*(sum(r[j] or 0 for r in rows) for j in range(3)))
+
+# %% ../nbs/02b_ledger.ipynb #0000001e
 @patch
 def reserve(self:Ledger, cost:Cost, endpoint:str='', request:dict=None) -> int:
     "Note what a request may cost before it is sent."

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Job', 'Batch', 'Sender', 'BudgetReached', 'runs']
 
-# %% ../nbs/02d_send.ipynb #00000002
+# %% ../nbs/02d_send.ipynb #00000003
 import asyncio, json, math, random, sys, threading
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from .ledger import PRICES, Budget, Cost, Ledger, price, price_of
 from .task import UserError
 from .wire import Fault, Gate, Refused, find_endpoint, open_client, read_body, read_exception, unknown_parameter
 
-# %% ../nbs/02d_send.ipynb #00000009
+# %% ../nbs/02d_send.ipynb #0000000a
 @dataclass(eq=False)
 class Job:
     "One request: samples `first` to `first + n - 1` of a question."
@@ -30,7 +30,7 @@ class Job:
     call: int = None     # the ledger's row that reserves that
     limit: object = None # its timeout, while it is under way
 
-# %% ../nbs/02d_send.ipynb #0000000a
+# %% ../nbs/02d_send.ipynb #0000000b
 @dataclass(eq=False)
 class Batch:
     "Jobs that are waited for together."
@@ -39,7 +39,7 @@ class Batch:
     timers: dict = field(default_factory=dict)  # of jobs that wait for their next attempt
     error: Exception = None                     # why it was stopped
 
-# %% ../nbs/02d_send.ipynb #0000000c
+# %% ../nbs/02d_send.ipynb #0000000d
 class Sender:
     "Sends jobs, and keeps what comes back."
     def __init__(self, model:str, base_url:str=None, 
@@ -50,13 +50,13 @@ class Sender:
                  retries:int=8):      # further attempts of one request
         store_attr()
         self.endpoint,self.gate,self.queue,self.flying = find_endpoint(model, base_url),Gate(concurrency),deque(),set()
-        self.usage = dict(calls=0, cached=0, prompt_tokens=0, completion_tokens=0, usd=0., failed=0, cut=0)
+        self.usage = dict(calls=0, replies=0, cached=0, prompt_tokens=0, completion_tokens=0, usd=0., failed=0, cut=0)
         self.failures,self.took,self.left_out = [],defaultdict(lambda: deque(maxlen=128)),set()
         self.most_choices,self.last_ok,self.due,self.client = math.inf,0.,False,None
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, daemon=True, name='synthrl-teacher').start()
 
-# %% ../nbs/02d_send.ipynb #0000000d
+# %% ../nbs/02d_send.ipynb #0000000e
 @patch
 def submit(self:Sender, jobs:list): # -> concurrent.futures.Future
     "Have the jobs sent; from any thread."
@@ -72,7 +72,7 @@ async def send(self:Sender, jobs:list):
         if jobs: await batch.done
     except asyncio.CancelledError: self._stop(batch, UserError('interrupted')); raise
 
-# %% ../nbs/02d_send.ipynb #0000000f
+# %% ../nbs/02d_send.ipynb #00000010
 @patch
 def _add(self:Sender, job, front=False):
     (self.queue.appendleft if front else self.queue.append)(job); job.batch.left += 1
@@ -90,7 +90,7 @@ def _pump(self:Sender):
         if not (self.queue and self.gate.is_open() and self._start(self.queue[0])): return
     self._changed()
 
-# %% ../nbs/02d_send.ipynb #00000010
+# %% ../nbs/02d_send.ipynb #00000011
 @patch
 def _start(self:Sender, job) -> bool:
     "Send the first job of the queue; False where the budget must wait for what is under way."
@@ -109,7 +109,7 @@ def _split(self:Sender, job):
     for i in range(job.n): self._add(Job(job.key, job.request, job.first + i, 1, job.batch, job.tries))
     self._end(job)
 
-# %% ../nbs/02d_send.ipynb #00000012
+# %% ../nbs/02d_send.ipynb #00000013
 @patch
 def _at_most(self:Sender, job) -> Cost:
     size = lambda x: len(json.dumps(x, ensure_ascii=False).encode('utf-8', 'replace'))
@@ -125,7 +125,7 @@ def _ceiling(self:Sender) -> int:
     if b and b.usd is not None and p and p[1]: allowed.append(b.usd*1e6/p[1])
     return int(min(4096, max(64, min(allowed, default=math.inf)/64)))
 
-# %% ../nbs/02d_send.ipynb #00000013
+# %% ../nbs/02d_send.ipynb #00000014
 @patch
 def _reserve(self:Sender, job) -> bool:
     job.most = self._at_most(job)
@@ -143,7 +143,7 @@ def _release(self:Sender, job, lost=False):
         if not lost: self.budget.add(job.most, -1)
     elif lost: self.ledger.lost(self._at_most(job), self.endpoint, job.request)
 
-# %% ../nbs/02d_send.ipynb #00000014
+# %% ../nbs/02d_send.ipynb #00000015
 class BudgetReached(UserError):
     "No further request fits the budget."
     def __init__(self, b:Budget):
@@ -151,7 +151,7 @@ class BudgetReached(UserError):
         super().__init__(f'the budget of {limit} is reached: {b.used.tokens:,} tokens, ${b.used.usd:,.4g} spent, and the next request might exceed it', 
                          'raise it and run the same command again; every reply so far is kept')
 
-# %% ../nbs/02d_send.ipynb #00000016
+# %% ../nbs/02d_send.ipynb #00000017
 @patch
 async def _attempt(self:Sender, job):
     "One request, and what becomes of it."
@@ -171,7 +171,7 @@ def _end(self:Sender, job):
     if not b.left and not b.done.done(): b.done.set_exception(b.error) if b.error else b.done.set_result(None)
     self._changed()
 
-# %% ../nbs/02d_send.ipynb #00000017
+# %% ../nbs/02d_send.ipynb #00000018
 @patch
 async def _post(self:Sender, job) -> bytes:
     "The body of the endpoint's answer, or what its failure means."
@@ -186,7 +186,7 @@ async def _post(self:Sender, job) -> bytes:
         else: problem = read_exception(e, self.endpoint, self.model)
     raise problem # outside of the handler: the original holds the request, and with it the key
 
-# %% ../nbs/02d_send.ipynb #00000018
+# %% ../nbs/02d_send.ipynb #00000019
 @patch
 def _body(self:Sender, job) -> dict:
     "What is sent: as little as the endpoint needs."
@@ -205,7 +205,7 @@ def _leave_out(self:Sender, name):
         self.left_out.add(name)
         if name != 'max_tokens': print(f'{self.model} takes no `{name}`: it is left out', file=sys.stderr)
 
-# %% ../nbs/02d_send.ipynb #0000001a
+# %% ../nbs/02d_send.ipynb #0000001b
 patience_floor = 30. # seconds: no request counts as hung before
 
 @patch
@@ -225,7 +225,7 @@ def _learn(self:Sender, job):
         for j in self.flying: 
             if (j.n, j.request.get('max_tokens')) == kind and j.limit and j is not job: j.limit.reschedule(j.sent + self._patience(j))
 
-# %% ../nbs/02d_send.ipynb #0000001c
+# %% ../nbs/02d_send.ipynb #0000001d
 @patch
 def _answered(self:Sender, job, replies, prompt_tokens, completion_tokens):
     "Keep the replies, then count them, then ask again for those that are missing."
@@ -233,7 +233,7 @@ def _answered(self:Sender, job, replies, prompt_tokens, completion_tokens):
     cost = Cost(p, c, price(self.model, p, c, self.prices) or 0.)
     self.ledger.put(job.key, job.first, replies, cost, self.endpoint, job.request, job.call)
     if job.call is not None: job.call = None; self.budget.add(job.most, -1); self.budget.add(cost)
-    for k,v in dict(calls=1, prompt_tokens=p, completion_tokens=c, usd=cost.usd, cut=sum(r.finish == 'length' for r in replies if r)).items(): self.usage[k] += v
+    for k,v in dict(calls=1, replies=sum(map(bool, replies)), prompt_tokens=p, completion_tokens=c, usd=cost.usd, cut=sum(r.finish == 'length' for r in replies if r)).items(): self.usage[k] += v
     self._learn(job)
     self._ask_rest(job, replies)
 
@@ -247,7 +247,7 @@ def _ask_rest(self:Sender, job, replies):
     if job.batch.error: return
     for first,n in runs(left): self._add(Job(job.key, job.request, job.first + first, n, job.batch, job.tries + empty))
 
-# %% ../nbs/02d_send.ipynb #0000001d
+# %% ../nbs/02d_send.ipynb #0000001e
 def runs(indices:list) -> list[tuple]:
     "Runs of neighbouring indices, as (first, how many)."
     out = []
@@ -256,7 +256,7 @@ def runs(indices:list) -> list[tuple]:
         else: out.append((i, 1))
     return out
 
-# %% ../nbs/02d_send.ipynb #00000020
+# %% ../nbs/02d_send.ipynb #00000021
 @patch
 def _missed(self:Sender, job, f):
     "Once more, later, or not at all."
@@ -277,7 +277,7 @@ def _later(self:Sender, job, seconds):
     job.batch.left += 1
     job.batch.timers[job] = self.loop.call_later(seconds, go)
 
-# %% ../nbs/02d_send.ipynb #00000022
+# %% ../nbs/02d_send.ipynb #00000023
 @patch
 def _delay(self:Sender, job, f, moving) -> float:
     "Seconds until the next attempt."
@@ -293,7 +293,7 @@ def _check_gone(self:Sender, job, f):
     if f.reason == 'cannot connect' and job.tries > (self.retries if self.usage['calls'] else min(4, self.retries)) and self.last_ok <= job.sent - 30*bool(self.usage['calls']):
         self._stop(job.batch, UserError(f'{self.endpoint}: nothing answers there', 'start the server, or check base_url; every reply so far is kept'))
 
-# %% ../nbs/02d_send.ipynb #00000023
+# %% ../nbs/02d_send.ipynb #00000024
 @patch
 def _give_up(self:Sender, job, reason):
     for i in range(job.first, job.first + job.n): self.fail(job.request, i, reason)
@@ -314,7 +314,7 @@ def _stop(self:Sender, batch, error):
     self.queue = deque(j for j in self.queue if j.batch is not batch)
     for j in mine: self._end(j)
 
-# %% ../nbs/02d_send.ipynb #00000024
+# %% ../nbs/02d_send.ipynb #00000025
 @patch
 def close(self:Sender):
     "End the loop and the connections."
