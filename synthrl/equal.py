@@ -343,7 +343,7 @@ class _Worker:
         "True or False, or None when no answer came in time."
         try:
             self.proc.stdin.write(json.dumps([gold, answer, seconds]).encode() + b'\n'); self.proc.stdin.flush()
-            return json.loads(self.line(seconds + 0.4))
+            return json.loads(self.line(seconds + 0.2))
         except (OSError, ValueError): self.close()
 
     def started(self):
