@@ -10,6 +10,7 @@ def sources(nb): return [(c['cell_type'], ''.join(c['source'])) for c in json.lo
 def readme():
     "README.md as the index notebook gives it: its prose, and its code cells as fenced blocks; hidden cells left out."
     parts = [text if kind == 'markdown' else f'```python\n{text}\n```' for kind, text in sources(root/'nbs/index.ipynb') if not re.match(r'#\|\s*hide', text)]
+    parts = [re.sub(r'\]\((?!https?:|#)', '](nbs/', p) for p in parts]     # links are relative to nbs/ there
     note = '<!-- written from nbs/index.ipynb by tests/notebooks_agree.py --write; edit the notebook -->'
     return '\n\n'.join([note, *parts]) + '\n'
 

@@ -1,0 +1,59 @@
+"Real GRPO steps on the bundled student, each in a process of its own: all weights and LoRA; killed and gone on."
+import json, os, signal, subprocess, sys, time
+from pathlib import Path
+import pytest
+
+script = '''
+import sys, json
+from synthrl.task import Task, data_path, read_samples
+from synthrl.train import GRPO, train
+out, kw = sys.argv[1], json.loads(sys.argv[2])
+settings = GRPO(**dict(steps=3, prompts_per_step=4, completions=8, micro_batch=32, lr=1e-3, kl=0, temperature=1, max_tokens=48, max_length=192, save_every=0) | kw)
+done = train(Task.load('word_problems'), 'tiny', read_samples(data_path('tiny/train.jsonl'))[:40], settings, out=out, seed=1)
+print('SUMMARY', json.dumps({k: v for k, v in done.items() if k != 'log'}))
+'''
+
+def start(out, **kw): 
+    return subprocess.Popen([sys.executable, '-c', script, str(out), json.dumps(kw)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=out.parent)
+
+def finish(p):
+    text, _ = p.communicate(timeout=900)
+    lines = [l for l in text.splitlines() if l.startswith('SUMMARY')]
+    assert p.returncode == 0 and lines, text[-3000:]
+    return json.loads(lines[-1].removeprefix('SUMMARY '))
+
+def weights(folder):
+    from safetensors.torch import load_file
+    return load_file(Path(folder)/'model.safetensors')
+
+def changed(folder):
+    "The names of the weights that training has changed."
+    from synthrl.student import model_path
+    base, new = weights(model_path('tiny')), weights(folder)
+    assert base.keys() == new.keys()
+    return {k for k in base if (base[k].float() - new[k].float()).abs().max() > 1e-3}
+
+def test_all_weights(tmp_path):
+    done = finish(start(tmp_path/'model'))
+    assert done['steps'] == 3 and 0 <= done['reward_last'] <= 1
+    assert done['logprob_gap'] <= .05, 'the weights in vLLM are not those of the trainer'
+    rows = [json.loads(l) for l in (tmp_path/'model/log.jsonl').read_text().splitlines()]
+    assert [r['step'] for r in rows] == [1, 2, 3] and {'reward', 'zero_variance', 'truncated', 'logprob_gap'} <= rows[0].keys()
+    assert changed(tmp_path/'model') and not list(tmp_path.glob('.model*'))
+
+def test_lora_is_merged(tmp_path):
+    done = finish(start(tmp_path/'model', lora_rank=8, lr=1e-2))
+    assert done['logprob_gap'] <= .05
+    names = changed(tmp_path/'model')
+    assert names and all('proj' in n for n in names)
+
+def test_killed_training_goes_on(tmp_path):
+    work = tmp_path/'.model.partial'
+    p = start(tmp_path/'model', steps=6, save_every=2)
+    deadline = time.time() + 600
+    while not (work/'checkpoint-2/trainer_state.json').exists() and p.poll() is None and time.time() < deadline: time.sleep(.05)
+    os.kill(p.pid, signal.SIGKILL); p.communicate()
+    assert not (tmp_path/'model').exists()
+    done = finish(start(tmp_path/'model', steps=6, save_every=2))
+    rows = [json.loads(l)['step'] for l in (tmp_path/'model/log.jsonl').read_text().splitlines()]
+    assert done['steps'] == 6 and rows == [1, 2, 3, 4, 5, 6]
