@@ -74,12 +74,16 @@ def test_passages(here):
     refused(synthrl('run', 'task.toml', *SMALL, cwd=here), 'a.jsonl:2', 'not a JSON object')
 
 
-def test_test_file(here):
-    for name, text, words in (('none.jsonl', None, ['none.jsonl', 'cannot be read']), ('bad.jsonl', '{"input": "q"}\n', ['bad.jsonl:1', 'columns']),
-                              ('worse.jsonl', '\x00\x01{', ['worse.jsonl:1', 'not a JSON object']), ('odd.parquet', 'no parquet', ['odd.parquet', 'cannot be read'])):
-        if text is not None: (here/name).write_text(text)
-        (here/'task.toml').write_text(TASK + f'test = "{name}"\n')
-        refused(synthrl('run', 'task.toml', *SMALL, cwd=here), *words)
+@pytest.mark.parametrize('name, text, words', [
+    ('none.jsonl', None, ['task.toml', '`test`', 'none.jsonl', 'no such file']),
+    ('bad.jsonl', '{"input": "q"}\n', ['task.toml', '`test`, row 1', 'columns']),
+    ('worse.jsonl', '\x00\x01{', ['worse.jsonl:1', 'not a JSON object']),
+    ('odd.parquet', 'no parquet', ['odd.parquet']),
+])
+def test_test_file(here, name, text, words):
+    if text is not None: (here/name).write_text(text)
+    (here/'task.toml').write_text(TASK + f'test = "{name}"\n')
+    refused(synthrl('run', 'task.toml', *SMALL, cwd=here), *words)
     assert not (here/'runs').exists()
 
 
