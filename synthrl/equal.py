@@ -352,13 +352,13 @@ class _Worker:
         return self.ready and self.proc.poll() is None
 
     def line(self, seconds):
-        "The next line; '' when it has used that much processor time, or ten times as much has gone by on the clock."
+        "The next line; '' when it has used that much processor time, or four times as much has gone by on the clock."
         start, used = time.monotonic(), _processor_time(self.proc.pid)
         while b'\n' not in self.rest:
             if select.select([self.proc.stdout], [], [], 0.1)[0]: 
                 if not (more := os.read(self.proc.stdout.fileno(), 65536)): return ''
                 self.rest += more
-            elif _processor_time(self.proc.pid) - used > seconds or time.monotonic() - start > 10*seconds: return ''
+            elif _processor_time(self.proc.pid) - used > seconds or time.monotonic() - start > 4*seconds: return ''
         head, self.rest = self.rest.split(b'\n', 1)
         return head.decode()
 
@@ -417,7 +417,7 @@ def _at_once(gold, answer):
 _longest = 1000 # characters of an expression
 
 def equal(gold:str, answer:str, # two expressions
-          seconds:float=1.0 # of processor time for this comparison; a verdict is there after twice that
+          seconds:float=1.0 # of processor time for this comparison; on an idle machine a verdict is there within twice that
          ) -> bool|None:
     "Whether two expressions mean the same; None when that could not be found out in time."
     if max(len(gold), len(answer)) > _longest: return gold == answer

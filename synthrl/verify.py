@@ -473,7 +473,7 @@ def judge_all(kind:str, completions:list, answers, # a label for each completion
 
 # %% ../nbs/01_verify.ipynb #0000005e
 def judge(kind:str, completion, label, labels=(), # the words there are
-          seconds:float=1, # for the comparison, of processor time; a verdict is there after twice that
+          seconds:float=1, # for the comparison, of processor time; on an idle machine a verdict is there within twice that
           question:str='' # for options that are written out
          ) -> Verdict:
     "Whether the answer in a completion is the one in the label, which may be bare or a whole solution."
