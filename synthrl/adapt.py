@@ -5,22 +5,22 @@
 # %% auto #0
 __all__ = ['HARDER', 'EASIER', 'Adapt', 'find_solved', 'rewrite', 'adapt']
 
-# %% ../nbs/06_adapt.ipynb #00000002
+# %% ../nbs/06_adapt.ipynb #00000003
 from collections import Counter
 from dataclasses import dataclass, replace
 from .task import Sample, Task
 from .verify import judge_all
 from .teacher import Teacher
-from .synthesize import (A_SAMPLE, HeldOut, Seen, Synthesis, _screen, block, fill, first_readable, held_questions,
+from .synthesize import (A_SAMPLE, Seen, Synthesis, _screen, block, fill, first_readable, held_out,
     read_sample, task_block, vote)
 
-# %% ../nbs/06_adapt.ipynb #00000005
+# %% ../nbs/06_adapt.ipynb #00000006
 @dataclass
 class Adapt(Synthesis):
     "How samples are adapted; `n` and `extra` have no meaning here."
     answer_tokens: int = 2048 # of the student's one answer, at most (paper 1: maximum response)
 
-# %% ../nbs/06_adapt.ipynb #00000007
+# %% ../nbs/06_adapt.ipynb #00000008
 def find_solved(task:Task, student,          # anything with `sample`, see synthrl.student
                 samples:list[Sample], settings:Adapt=None) -> list[Sample]:
     "The samples with `solved` set: is the student's greedy answer right?"
@@ -29,7 +29,7 @@ def find_solved(task:Task, student,          # anything with `sample`, see synth
     verdicts = judge_all(task.answer, [a[0].text for a in answers], [s.label for s in samples], task.labels, [s.input for s in samples])
     return [replace(s, solved=bool(v == 'correct')) for s, v in zip(samples, verdicts, strict=True)]
 
-# %% ../nbs/06_adapt.ipynb #0000000d
+# %% ../nbs/06_adapt.ipynb #0000000e
 HARDER = '''
 Here are a task and one of its questions, which a student has answered right.
 {task}
@@ -40,7 +40,7 @@ Reply with one JSON object and nothing else:
 {"input": "the question", "output": "the whole answer"}
 '''
 
-# %% ../nbs/06_adapt.ipynb #0000000e
+# %% ../nbs/06_adapt.ipynb #0000000f
 EASIER = '''
 Here are a task and one of its questions, which a student could not answer.
 {task}
@@ -51,7 +51,7 @@ Reply with one JSON object and nothing else:
 {"input": "the question", "output": "the whole answer"}
 '''
 
-# %% ../nbs/06_adapt.ipynb #0000000f
+# %% ../nbs/06_adapt.ipynb #00000010
 def rewrite(task:Task, teacher:Teacher, samples:list[Sample], # with `solved` set
             settings:Adapt=None, report:Counter=None) -> list[Sample]:
     "One harder or easier version of each sample, as the teacher writes it: nothing is voted on yet."
@@ -61,13 +61,13 @@ def rewrite(task:Task, teacher:Teacher, samples:list[Sample], # with `solved` se
     report['attempts'] += len(prompts); report['unusable'] += sum(f is None for f in found)
     return [Sample(*f, origin='harder' if s.solved else 'easier', parent=s.id, passage=s.passage) for s, f in zip(samples, found) if f]
 
-# %% ../nbs/06_adapt.ipynb #00000013
+# %% ../nbs/06_adapt.ipynb #00000014
 def adapt(task:Task, teacher:Teacher, student, samples:list[Sample],
           settings:Adapt=None, held:list[str]=None, # test questions to keep clear of; None: the task's own
           report:Counter=None) -> list[Sample]:     # is filled with what became of the rewrites
     "The samples, then harder versions of those that the student solved, then easier versions of the others."
     cfg, report = settings or Adapt(), Counter() if report is None else report
-    seen, held = Seen(cfg.duplicate, cfg.shingle), HeldOut(held_questions(task) if held is None else held, cfg)
+    seen, held = Seen(cfg.duplicate, cfg.shingle), held_out(task, held, cfg)
     for s in samples: seen.add(s.input)
     tried = find_solved(task, student, samples, cfg)
     fresh = _screen(rewrite(task, teacher, tried, cfg, report), seen, held, report, {s.id: s.input for s in samples})

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['Score', 'judged_answers', 'score']
 
-# %% ../nbs/07_score.ipynb #00000002
+# %% ../nbs/07_score.ipynb #00000003
 import hashlib, json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from .task import Sample, Task, UserError, write_text
 from .verify import judge_all
 
-# %% ../nbs/07_score.ipynb #00000004
+# %% ../nbs/07_score.ipynb #00000005
 @dataclass
 class Score:
     "How pass rates are measured."
@@ -22,7 +22,7 @@ class Score:
     chunk: int = 64          # questions that are asked together and put aside together (ours)
     seed: int = 0            # of the sampling
 
-# %% ../nbs/07_score.ipynb #00000006
+# %% ../nbs/07_score.ipynb #00000007
 def judged_answers(task:Task, student,       # anything with `sample`, see synthrl.student
                    samples:list[Sample], settings:Score,
                    seed:int=0) -> list[list[tuple[str, bool]]]: # of the sampling
@@ -34,12 +34,12 @@ def judged_answers(task:Task, student,       # anything with `sample`, see synth
     right = iter(v == 'correct' for v in verdicts)
     return [[(c.text, next(right)) for c in cs] for cs in answers]
 
-# %% ../nbs/07_score.ipynb #0000000b
+# %% ../nbs/07_score.ipynb #0000000c
 def _name(task, chunk, settings):
     asked = [[task.ask(s.input), s.label] for s in chunk]
     return hashlib.sha256(json.dumps([task.answer, task.labels, asdict(settings), asked]).encode()).hexdigest()[:16]
 
-# %% ../nbs/07_score.ipynb #0000000c
+# %% ../nbs/07_score.ipynb #0000000d
 def _read_partial(path) -> dict:
     "Counts by the chunks' names; {} where nothing was put aside, and no word about a line that is not ours."
     if not path or not Path(path).exists(): return {}
@@ -47,11 +47,11 @@ def _read_partial(path) -> dict:
     except (ValueError, OSError): return {}
     return {r['chunk']: r['right'] for r in rows if isinstance(r, dict) and 'chunk' in r}
 
-# %% ../nbs/07_score.ipynb #0000000d
+# %% ../nbs/07_score.ipynb #0000000e
 def _write_partial(path, done): 
     if path: write_text(path, ''.join(json.dumps(dict(chunk=k, right=r)) + '\n' for k, r in done.items()))
 
-# %% ../nbs/07_score.ipynb #0000000e
+# %% ../nbs/07_score.ipynb #0000000f
 def score(task:Task, student, samples:list[Sample], n:int=None, # answers a question; None: as in the settings
           settings:Score=None, 
           partial='' # a file where finished chunks are put aside; it belongs to one student

@@ -5,19 +5,19 @@
 # %% auto #0
 __all__ = ['TEXT', 'A_SAMPLE', 'KEYWORDS', 'PATTERN', 'GENERATE', 'SOLVE', 'Synthesis', 'block', 'fill', 'task_block',
            'examples_block', 'schema_of', 'first_readable', 'find_keywords', 'find_passages', 'find_pattern', 'attempt',
-           'read_sample', 'generate', 'tally', 'decide', 'vote', 'shingles', 'Seen', 'word_runs', 'HeldOut',
-           'held_questions', 'synthesize', 'shortfall', 'similarities', 'diversity', 'provenance']
+           'read_sample', 'generate', 'tally', 'decide', 'vote', 'shingles', 'Seen', 'word_runs', 'HeldOut', 'held_out',
+           'shortfall', 'synthesize', 'similarities', 'diversity', 'provenance']
 
-# %% ../nbs/04_synthesize.ipynb #00000002
+# %% ../nbs/04_synthesize.ipynb #00000003
 import json, math, random, re
 from collections import Counter
 from dataclasses import dataclass, replace
-from .task import Sample, Task, UserError, read_jsonl
+from .task import Sample, Task, UserError, read_test
 from .verify import extract, same
 from .retrieve import BM25, Passage, passages_for
 from .teacher import Teacher, read_object
 
-# %% ../nbs/04_synthesize.ipynb #00000004
+# %% ../nbs/04_synthesize.ipynb #00000005
 @dataclass
 class Synthesis:
     "How the samples are made."
@@ -36,7 +36,7 @@ class Synthesis:
     max_tokens: int = 2048     # tokens of one reply, at most (paper 1: maximum response)
     seed: int = 0              # which attempts show demonstrations, and which ones
 
-# %% ../nbs/04_synthesize.ipynb #00000008
+# %% ../nbs/04_synthesize.ipynb #0000000a
 def block(name:str, text:str, **attributes) -> str:
     "Material between tags; a closing tag inside it loses its meaning."
     if not text: return ''
@@ -48,7 +48,7 @@ def fill(template:str, **blocks) -> str:
     lines = [blocks.get(line[1:-1], '') if re.fullmatch(r'\{\w+\}', line) else line for line in template.strip().split('\n')]
     return '\n'.join(l for l in lines if l)
 
-# %% ../nbs/04_synthesize.ipynb #0000000b
+# %% ../nbs/04_synthesize.ipynb #0000000d
 def task_block(task:Task) -> str:
     "What a prompt says about the task."
     parts = [task.description, task.input_format and f'Questions: {task.input_format}', f'Answers: {task.output_format}',
@@ -59,7 +59,7 @@ def examples_block(demos:list[dict]) -> str:
     "Demonstrations, one after another."
     return block('examples', '\n\n'.join(f'Question: {d["input"]}\nAnswer: {d["output"]}' for d in demos))
 
-# %% ../nbs/04_synthesize.ipynb #0000000f
+# %% ../nbs/04_synthesize.ipynb #00000011
 def schema_of(**properties) -> dict: # a JSON type by name
     "The JSON schema of an object that has these properties and no others."
     return dict(type='object', properties=properties, required=list(properties), additionalProperties=False)
@@ -67,12 +67,12 @@ def schema_of(**properties) -> dict: # a JSON type by name
 TEXT = dict(type='string')
 A_SAMPLE = schema_of(input=TEXT, output=TEXT)
 
-# %% ../nbs/04_synthesize.ipynb #00000011
+# %% ../nbs/04_synthesize.ipynb #00000013
 _refusal = re.compile(r"\s*(I['’]m (very )?sorry|sorry\b|I (can ?no|ca[n']+)t (help|assist|comply)|I am (unable|sorry)|As an AI)", re.I)
 
 def _note(text): return 'refused' if _refusal.match(text) else 'unreadable'
 
-# %% ../nbs/04_synthesize.ipynb #00000012
+# %% ../nbs/04_synthesize.ipynb #00000014
 def first_readable(teacher:Teacher, prompts:list[str], read, # a function from a reply to what is in it, or None
                    settings:Synthesis, report:Counter,
                    schema:dict=None) -> list: # JSON schema of a reply, for endpoints that know how
@@ -87,7 +87,7 @@ def first_readable(teacher:Teacher, prompts:list[str], read, # a function from a
             if out[i] is None: report[_note(texts[-1]) if texts else 'lost'] += 1
     return out
 
-# %% ../nbs/04_synthesize.ipynb #00000015
+# %% ../nbs/04_synthesize.ipynb #00000017
 KEYWORDS = '''
 A library of texts is going to be searched for material on the task below.
 {task}
@@ -97,7 +97,7 @@ Reply with one JSON object and nothing else:
 {"keywords": ["…", "…"]}
 '''
 
-# %% ../nbs/04_synthesize.ipynb #00000016
+# %% ../nbs/04_synthesize.ipynb #00000018
 def find_keywords(task:Task, teacher:Teacher, settings:Synthesis=None) -> list[str]:
     "What to search the library for, named by the teacher."
     cfg = settings or Synthesis()
@@ -109,14 +109,14 @@ def find_keywords(task:Task, teacher:Teacher, settings:Synthesis=None) -> list[s
     if not words: raise UserError(f'{task.path or task.name}: the teacher named no keywords in {cfg.tries} replies', 'make `description` clearer, or take another teacher')
     return words
 
-# %% ../nbs/04_synthesize.ipynb #0000001a
+# %% ../nbs/04_synthesize.ipynb #0000001c
 def find_passages(task:Task, teacher:Teacher, library:BM25, n:int, settings:Synthesis=None) -> list[Passage]:
     "A passage for each of the attempts that `n` samples may take."
     cfg = settings or Synthesis()
     found = passages_for(find_keywords(task, teacher, cfg), library, n + math.ceil(n*cfg.extra))
     return list({p.id: p for p in found}.values())
 
-# %% ../nbs/04_synthesize.ipynb #0000001e
+# %% ../nbs/04_synthesize.ipynb #00000020
 PATTERN = '''
 Here are a task and some of its samples.
 {task}
@@ -126,7 +126,7 @@ Reply with one JSON object and nothing else:
 {"pattern": "…"}
 '''
 
-# %% ../nbs/04_synthesize.ipynb #0000001f
+# %% ../nbs/04_synthesize.ipynb #00000021
 def find_pattern(task:Task, teacher:Teacher, settings:Synthesis=None) -> str:
     "What the demonstrations have in common, in the teacher's words; '' where there are none."
     cfg = settings or Synthesis()
@@ -135,7 +135,7 @@ def find_pattern(task:Task, teacher:Teacher, settings:Synthesis=None) -> str:
     prompt = fill(PATTERN, task=task_block(task), examples=examples_block(task.demos[:cfg.pattern_demos]))
     return first_readable(teacher, [prompt], read, cfg, Counter(), schema_of(pattern=TEXT))[0] or ''
 
-# %% ../nbs/04_synthesize.ipynb #00000023
+# %% ../nbs/04_synthesize.ipynb #00000025
 GENERATE = '''
 Write one new question for the task below, and its answer.
 {task}
@@ -149,7 +149,7 @@ Reply with one JSON object and nothing else:
 {"input": "the question", "output": "the whole answer"}
 '''
 
-# %% ../nbs/04_synthesize.ipynb #00000025
+# %% ../nbs/04_synthesize.ipynb #00000027
 def attempt(task:Task, passages:list[Passage], i:int, # the number of the attempt, from 0
             pattern:str='', settings:Synthesis=None) -> tuple[str, Passage]:
     "The prompt of attempt `i`, and the passage that it shows."
@@ -160,14 +160,14 @@ def attempt(task:Task, passages:list[Passage], i:int, # the number of the attemp
     return fill(GENERATE, task=task_block(task), pattern=block('pattern', pattern), examples=examples_block(demos), again=again,
                 passage=block('passage', p.text[:cfg.passage_chars], title=p.title)), p
 
-# %% ../nbs/04_synthesize.ipynb #00000028
+# %% ../nbs/04_synthesize.ipynb #0000002a
 def read_sample(text:str) -> tuple[str, str]|None:
     "Question and answer in a reply, or None where one of them is missing."
     o = read_object(text) or {}
     q, a = (str(v).strip() if isinstance(v, (str, int, float)) else '' for v in (o.get('input'), o.get('output')))
     return (q, a) if q and a else None
 
-# %% ../nbs/04_synthesize.ipynb #0000002a
+# %% ../nbs/04_synthesize.ipynb #0000002c
 def generate(task:Task, teacher:Teacher, passages:list[Passage],
              attempts,               # their numbers, such as range(10)
              pattern:str='', settings:Synthesis=None, report:Counter=None) -> list[Sample]:
@@ -178,14 +178,14 @@ def generate(task:Task, teacher:Teacher, passages:list[Passage],
     report['attempts'] += len(plans); report['unusable'] += sum(f is None for f in found)
     return [Sample(*f, passage=p.id) for f, (_, p) in zip(found, plans) if f]
 
-# %% ../nbs/04_synthesize.ipynb #0000002e
+# %% ../nbs/04_synthesize.ipynb #00000030
 SOLVE = '''
 {task}
 {question}
 Answer the question. Think step by step, and end with the answer as the task wants it written.
 '''
 
-# %% ../nbs/04_synthesize.ipynb #00000031
+# %% ../nbs/04_synthesize.ipynb #00000033
 def tally(kind:str, answers:list[str]) -> list[tuple[str, int]]:
     "The different answers and how many gave each, most frequent first."
     groups = []
@@ -195,7 +195,7 @@ def tally(kind:str, answers:list[str]) -> list[tuple[str, int]]:
         else: groups.append([a, n])
     return sorted(map(tuple, groups), key=lambda g: -g[1])
 
-# %% ../nbs/04_synthesize.ipynb #00000034
+# %% ../nbs/04_synthesize.ipynb #00000036
 def decide(task:Task, s:Sample, replies:list[str], # further answers to its question
            min_agreement:float=.5) -> Sample|str:
     "The sample with the answer of the majority; or why there is none."
@@ -209,7 +209,7 @@ def decide(task:Task, s:Sample, replies:list[str], # further answers to its ques
     whole = next(t for t, a in zip(texts, read) if a is not None and same(task.answer, best, a))
     return replace(s, output=whole, answer=best, agreement=round(n/votes, 4), votes=votes, id='')
 
-# %% ../nbs/04_synthesize.ipynb #00000037
+# %% ../nbs/04_synthesize.ipynb #00000039
 def vote(task:Task, teacher:Teacher, samples:list[Sample],
          votes:int=None, min_agreement:float=None, # None: as in the settings
          settings:Synthesis=None, report:Counter=None) -> list[Sample]:
@@ -222,14 +222,14 @@ def vote(task:Task, teacher:Teacher, samples:list[Sample],
     report.update(d for d in decided if isinstance(d, str))
     return [d for d in decided if isinstance(d, Sample)]
 
-# %% ../nbs/04_synthesize.ipynb #0000003d
+# %% ../nbs/04_synthesize.ipynb #0000003f
 def shingles(text:str, size:int=3 # words in each
             ) -> set[str]:
     "Runs of `size` words; all words where there are fewer."
     words = re.findall(r'\w+', text.lower())
     return {' '.join(words[i:i+size]) for i in range(max(1, len(words) - size + 1))}
 
-# %% ../nbs/04_synthesize.ipynb #0000003f
+# %% ../nbs/04_synthesize.ipynb #00000041
 class Seen:
     "Questions by their shingles, to be asked whether a further one is new."
     def __init__(self, threshold:float=.8, size:int=3):
@@ -249,18 +249,19 @@ class Seen:
         self.known[text] = shingles(text, self.size)
         self.lsh.insert(text, _minhash(self.known[text]))
 
-# %% ../nbs/04_synthesize.ipynb #00000040
+# %% ../nbs/04_synthesize.ipynb #00000042
 def _minhash(shingles):
     from datasketch import MinHash
     m = MinHash(num_perm=128)
     m.update_batch([s.encode() for s in sorted(shingles)])
     return m
 
-# %% ../nbs/04_synthesize.ipynb #00000044
+# %% ../nbs/04_synthesize.ipynb #00000046
 def word_runs(text:str, size:int=13) -> set[str]:
     "Runs of exactly `size` words."
     return {s for s in shingles(text, size) if s.count(' ') == size - 1}
 
+# %% ../nbs/04_synthesize.ipynb #00000048
 class HeldOut:
     "The questions of a test file, to be asked whether a further one comes too close."
     def __init__(self, questions:list[str], settings:Synthesis=None):
@@ -274,15 +275,13 @@ class HeldOut:
         "Does the text share a long run of words with a test question, or nearly repeat one?"
         return not self.runs.isdisjoint(word_runs(text, self.size)) or self.seen.twin(text) is not None
 
-# %% ../nbs/04_synthesize.ipynb #00000047
-def held_questions(task:Task) -> list[str]:
-    "The questions of the task's test file, where that is a .jsonl file; other kinds are read by those who load them."
-    path = task.file(task.test)
-    if not task.test or path.suffix != '.jsonl': return []
-    column = task.columns.get('input', 'input')
-    return [str(row.get(column) or '') for row in read_jsonl(path)]
+# %% ../nbs/04_synthesize.ipynb #0000004b
+def held_out(task:Task, questions:list[str]=None, # None: those of the task's own test file
+             settings:Synthesis=None) -> HeldOut:
+    "What the task's samples have to keep clear of."
+    return HeldOut([s.input for s in read_test(task)] if questions is None else questions, settings)
 
-# %% ../nbs/04_synthesize.ipynb #0000004d
+# %% ../nbs/04_synthesize.ipynb #00000051
 def _screen(samples, seen, held, report, parents={}): # parents: questions by id
     "The samples that are neither too close to a test question nor to an earlier sample."
     out = []
@@ -292,7 +291,7 @@ def _screen(samples, seen, held, report, parents={}): # parents: questions by id
         else: seen.add(s.input); out.append(s)
     return out
 
-# %% ../nbs/04_synthesize.ipynb #0000004e
+# %% ../nbs/04_synthesize.ipynb #00000052
 def _rounds(task, teacher, passages, kept, seen, held, cfg, report):
     "Attempts and votes until `kept` holds enough samples, or the attempts are used up."
     pattern, limit, i = find_pattern(task, teacher, cfg), cfg.n + math.ceil(cfg.n*cfg.extra), 0
@@ -302,23 +301,7 @@ def _rounds(task, teacher, passages, kept, seen, held, cfg, report):
         kept += vote(task, teacher, fresh, settings=cfg, report=report)
         i = stop
 
-# %% ../nbs/04_synthesize.ipynb #0000004f
-def synthesize(task:Task, teacher:Teacher, passages:list[Passage], n:int=None, # samples; None: as in the settings
-               settings:Synthesis=None, held:list[str]=None, # test questions to keep clear of; None: the task's own
-               report:Counter=None) -> list[Sample]: # is filled with what became of the attempts
-    "`n` samples that passed the vote, no two alike, none in the test file; fewer, and one line that says why, where that cannot be had."
-    cfg, report = replace(settings or Synthesis(), n=n or (settings or Synthesis()).n), Counter() if report is None else report
-    if not passages: raise UserError(f'{task.path or task.name}: there are no passages to write about', 'check `passages` in the task file')
-    seen, held = Seen(cfg.duplicate, cfg.shingle), HeldOut(held_questions(task) if held is None else held, cfg)
-    kept = []
-    try: _rounds(task, teacher, passages, kept, seen, held, cfg, report)
-    except UserError as e: # such as a budget that is used up
-        e.args = (f'{e} ({len(kept)} of {cfg.n} samples accepted so far)',); raise
-    report['accepted'] = len(kept)
-    if len(kept) < cfg.n: print(shortfall(cfg.n, report))
-    return kept
-
-# %% ../nbs/04_synthesize.ipynb #00000050
+# %% ../nbs/04_synthesize.ipynb #00000053
 _reasons = dict(unusable='no usable reply', duplicates='near-duplicate', contaminated='in the test file', unanswered='no readable answer', 
                 tied='votes tied', low_agreement='too little agreement')
 
@@ -327,7 +310,23 @@ def shortfall(n:int, report:Counter) -> str:
     lost = ', '.join(f'{what}: {report[k]}' for k, what in _reasons.items() if report[k])
     return f'{report["accepted"]} of {n} samples after {report["attempts"]} attempts ({lost or "nothing was lost"}); raise `extra`, or give more passages'
 
-# %% ../nbs/04_synthesize.ipynb #00000057
+# %% ../nbs/04_synthesize.ipynb #00000055
+def synthesize(task:Task, teacher:Teacher, passages:list[Passage], n:int=None, # samples; None: as in the settings
+               settings:Synthesis=None, held:list[str]=None, # test questions to keep clear of; None: the task's own
+               report:Counter=None) -> list[Sample]: # is filled with what became of the attempts
+    "`n` samples that passed the vote, no two alike, none in the test file; fewer, and one line that says why, where that cannot be had."
+    cfg, report = replace(settings or Synthesis(), n=n or (settings or Synthesis()).n), Counter() if report is None else report
+    if not passages: raise UserError(f'{task.path or task.name}: there are no passages to write about', 'check `passages` in the task file')
+    seen, held = Seen(cfg.duplicate, cfg.shingle), held_out(task, held, cfg)
+    kept = []
+    try: _rounds(task, teacher, passages, kept, seen, held, cfg, report)
+    except UserError as e: # such as a budget that is used up
+        e.args = (f'{e} ({len(kept)} of {cfg.n} samples accepted so far)',); raise
+    report['accepted'] = len(kept)
+    if len(kept) < cfg.n: print(shortfall(cfg.n, report))
+    return kept
+
+# %% ../nbs/04_synthesize.ipynb #0000005c
 def similarities(texts:list[str]):
     "Cosine similarity of all pairs of texts, by TF-IDF; an array."
     import numpy as np
@@ -340,7 +339,7 @@ def similarities(texts:list[str]):
     x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
     return (x @ x.T)[np.triu_indices(len(texts), 1)]
 
-# %% ../nbs/04_synthesize.ipynb #00000059
+# %% ../nbs/04_synthesize.ipynb #0000005e
 def diversity(samples:list[Sample], most:int=2000 # questions whose pairs are compared, a random choice of them
              ) -> dict:
     "How long the questions are, how alike, and how sure the votes were; quartiles from minimum to maximum."
@@ -350,7 +349,7 @@ def diversity(samples:list[Sample], most:int=2000 # questions whose pairs are co
     return dict(words=of([len(s.input.split()) for s in samples]), similarity=of(similarities([s.input for s in some])),
                 agreement=of([s.agreement for s in samples if s.agreement is not None]))
 
-# %% ../nbs/04_synthesize.ipynb #0000005e
+# %% ../nbs/04_synthesize.ipynb #00000063
 def provenance(s:Sample, task:Task, teacher:Teacher, passages:list[Passage]=()) -> str:
     "One line of JSON: where a sample comes from and what its label rests on."
     title = next((p.title for p in passages if p.id == s.passage), '')

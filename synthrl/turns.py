@@ -5,17 +5,17 @@
 # %% auto #0
 __all__ = ['WISHES', 'TURN', 'Turns', 'try_out', 'wish', 'next_prompt', 'stepping_stones']
 
-# %% ../nbs/07b_turns.ipynb #00000002
+# %% ../nbs/07b_turns.ipynb #00000003
 from collections import Counter
 from dataclasses import dataclass, replace
 from .task import Sample, Task, UserError
 from .retrieve import Passage
 from .teacher import Teacher
-from .synthesize import (A_SAMPLE, HeldOut, Seen, Synthesis, _screen, block, fill, find_pattern, first_readable, generate,
-    held_questions, read_sample, task_block, vote)
+from .synthesize import (A_SAMPLE, Seen, Synthesis, _screen, block, fill, find_pattern, first_readable, generate,
+    held_out, read_sample, task_block, vote)
 from .score import Score, judged_answers
 
-# %% ../nbs/07b_turns.ipynb #00000004
+# %% ../nbs/07b_turns.ipynb #00000005
 @dataclass
 class Turns(Synthesis):
     "How chains of questions are made; `n` and `extra` have no meaning here."
@@ -27,7 +27,7 @@ class Turns(Synthesis):
     answer_tokens: int = 2048 # of one try, at most (paper 1: maximum response)
     shown: int = 1500        # characters of a try that the teacher is shown (ours)
 
-# %% ../nbs/07b_turns.ipynb #00000006
+# %% ../nbs/07b_turns.ipynb #00000007
 def try_out(task:Task, student, samples:list[Sample], settings:Turns=None) -> list[tuple]:
     "For each sample: itself with its pass rate, a try that was right and one that was wrong ('' where there is none)."
     cfg = settings or Turns()
@@ -36,7 +36,7 @@ def try_out(task:Task, student, samples:list[Sample], settings:Turns=None) -> li
     scored = [replace(s, pass_rate=sum(ok for _, ok in r)/cfg.m, rollouts=cfg.m) for s, r in zip(samples, rows)]
     return [(s, pick(r, True), pick(r, False)) for s, r in zip(scored, rows)]
 
-# %% ../nbs/07b_turns.ipynb #0000000a
+# %% ../nbs/07b_turns.ipynb #0000000b
 WISHES = dict(
     trivial='It was always right, so the question is too trivial. Write a harder question of the same kind, one that it would get right in 35 to 65 of 100 tries.',
     harder='That is too often. Write a harder question of the same kind: with a further step, one more condition, or a less usual situation.',
@@ -49,7 +49,7 @@ def wish(rate:float, # the share of the student's tries that were right
     if rate == 1: return 'trivial'
     return 'harder' if rate > (settings or Turns()).too_easy else 'easier' if rate == 0 else 'like_it'
 
-# %% ../nbs/07b_turns.ipynb #0000000c
+# %% ../nbs/07b_turns.ipynb #0000000d
 TURN = '''
 Here are a task and a question that you have written for it.
 {task}
@@ -65,7 +65,7 @@ Reply with one JSON object and nothing else:
 {"input": "the question", "output": "the whole answer"}
 '''
 
-# %% ../nbs/07b_turns.ipynb #0000000d
+# %% ../nbs/07b_turns.ipynb #0000000e
 def next_prompt(task:Task, s:Sample, right:str, wrong:str, # as `try_out` gives them
                 turn:int, settings:Turns=None) -> str:
     "What the teacher is asked after a question was tried."
@@ -74,7 +74,7 @@ def next_prompt(task:Task, s:Sample, right:str, wrong:str, # as `try_out` gives 
     return fill(TURN, task=task_block(task), question=block('question', s.input), report=said, wish=WISHES[wish(s.pass_rate, cfg)],
                 right=block('right_try', right), wrong=block('wrong_try', wrong), turn=f'It will be question {turn} of this chain.')
 
-# %% ../nbs/07b_turns.ipynb #00000011
+# %% ../nbs/07b_turns.ipynb #00000012
 def _write(task, teacher, passages, heads, turn, pattern, cfg, report):
     "The next question of every chain, as the teacher writes it."
     if not heads: return [replace(s, origin=f'turn {turn}') for s in generate(task, teacher, passages, range(len(passages)), pattern, cfg, report)]
@@ -82,14 +82,14 @@ def _write(task, teacher, passages, heads, turn, pattern, cfg, report):
     report['attempts'] += len(found); report['unusable'] += sum(f is None for f in found)
     return [Sample(*f, origin=f'turn {turn}', parent=s.id, passage=p) for f, (p, (s, _, _)) in zip(found, heads.items()) if f]
 
-# %% ../nbs/07b_turns.ipynb #00000012
+# %% ../nbs/07b_turns.ipynb #00000013
 def stepping_stones(task:Task, teacher:Teacher, student, passages:list[Passage], # one for each chain
                     settings:Turns=None, held:list[str]=None, # test questions to keep clear of; None: the task's own
                     report:Counter=None) -> list[Sample]:     # is filled with what became of the turns
     "The questions of all chains that the student solves now and then, with their pass rates; origin is the turn, parent the question before."
     cfg, report = settings or Turns(), Counter() if report is None else report
     if not passages: raise UserError(f'{task.path or task.name}: there are no passages to write about', 'check `passages` in the task file')
-    seen, held = Seen(cfg.duplicate, cfg.shingle), HeldOut(held_questions(task) if held is None else held, cfg)
+    seen, held = Seen(cfg.duplicate, cfg.shingle), held_out(task, held, cfg)
     pattern, heads, kept = find_pattern(task, teacher, cfg), {}, []
     for turn in range(1, cfg.turns + 1):
         fresh = _write(task, teacher, passages, heads, turn, pattern, cfg, report)
