@@ -67,7 +67,7 @@ PRESETS = dict(
         synthesis = dict(n=300),
         adapt = dict(answer_tokens=64),
         score = dict(n=16, max_tokens=64),
-        grpo = dict(steps=100, prompts_per_step=8, completions=16, lr=1e-4, kl=0., temperature=1., max_tokens=64, max_length=192, micro_batch=128, save_every=0),
+        grpo = dict(steps=60, prompts_per_step=8, completions=16, lr=1e-4, kl=0., temperature=1., max_tokens=64, max_length=192, micro_batch=128, save_every=0),
         evaluate = dict(max_tokens=64)))
 
 # %% ../nbs/12_run.ipynb #0000000a

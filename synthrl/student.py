@@ -76,7 +76,8 @@ class VLLMStudent:
         import_engines()
         from vllm import LLM
         extra = dict(gpu_memory_utilization=gpu_share) if on_gpu() else dict(dtype='float32', enforce_eager=True, enable_prefix_caching=False)
-        self.llm = LLM(model=model_path(model), max_model_len=fit_length(model, max_length), seed=0, disable_log_stats=True, **extra)
+        self.llm = LLM(model=model_path(model), max_model_len=fit_length(model, max_length), seed=0, 
+                       disable_log_stats=True, use_tqdm_on_load=False, **extra)
         self.tokenizer = self.llm.get_tokenizer()
 
     def sample(self, prompts:list[str], n:int=1, temperature:float=.7, max_tokens:int=2048, seed:int=0) -> list[list[Completion]]:
@@ -97,6 +98,8 @@ class TransformersStudent:
     def __init__(self, model:str, max_length:int=4096, # prompt and answer together, tokens
                  batch:int=256): # answers made at a time
         from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils.logging import disable_progress_bar
+        disable_progress_bar()
         path = model_path(model)
         self.tokenizer = AutoTokenizer.from_pretrained(path, padding_side='left')
         self.tokenizer.pad_token = self.tokenizer.pad_token or self.tokenizer.eos_token
