@@ -7,7 +7,7 @@ __all__ = ['LOGGED', 'GRPO', 'count_steps', 'in_order', 'expected_silent', 'chec
            'preflight', 'log_row', 'summarise', 'load_trainable', 'sync_on_cpu', 'grpo_config', 'log_to',
            'make_trainer', 'train', 'open_work', 'last_checkpoint', 'read_log', 'save_model']
 
-# %% ../nbs/09_train.ipynb #00000002
+# %% ../nbs/09_train.ipynb #00000003
 import json, os, random, shutil, time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from .task import Sample, Task, UserError
 from .student import free_memory, fit_length, import_engines, load_student, model_path, on_gpu, render
 from .verify import Verdict, judge, reward
 
-# %% ../nbs/09_train.ipynb #00000005
+# %% ../nbs/09_train.ipynb #00000006
 @dataclass
 class GRPO:
     "How to train."
@@ -34,7 +34,7 @@ class GRPO:
     gpu_share: float = .4        # of the GPU's memory for vLLM's rollouts
     save_every: int = 20         # steps between checkpoints, from which a killed training goes on; 0 writes none
 
-# %% ../nbs/09_train.ipynb #00000007
+# %% ../nbs/09_train.ipynb #00000008
 def count_steps(settings:GRPO, m:int # how many samples
                ) -> int:
     "Optimiser steps."
@@ -46,13 +46,13 @@ def in_order(samples:list[Sample], settings:GRPO, seed:int=0) -> list[Sample]:
     while len(out) < need: out += rng.sample(samples, len(samples))
     return out[:need]
 
-# %% ../nbs/09_train.ipynb #0000000b
+# %% ../nbs/09_train.ipynb #0000000c
 def expected_silent(samples:list[Sample], completions:int) -> float|None:
     "The share of groups that will be all right or all wrong, from the measured pass rates."
     ps = [s.pass_rate for s in samples if s.pass_rate is not None]
     return sum(p**completions + (1 - p)**completions for p in ps) / len(ps) if ps else None
 
-# %% ../nbs/09_train.ipynb #0000000e
+# %% ../nbs/09_train.ipynb #0000000f
 def check_rewards(task:Task, samples:list[Sample]):
     "Refuse samples whose own label the verifier does not find right."
     bad = [s for s in samples if judge(task.answer, s.output or s.label, s.label, labels=tuple(task.labels)) != Verdict.correct]
@@ -67,7 +67,7 @@ def check_lengths(prompts:list[str], tokenizer, room:int, settings:GRPO):
         raise UserError(f'max_tokens: the longest prompt has {longest} tokens, which leaves {room - longest} of {room} for an answer, not {settings.max_tokens}',
                         'lower max_tokens or raise max_length')
 
-# %% ../nbs/09_train.ipynb #0000000f
+# %% ../nbs/09_train.ipynb #00000010
 def check_batch(settings:GRPO):
     "Refuse a batch that the trainer could not cut up."
     whole = settings.prompts_per_step * settings.completions
@@ -84,7 +84,7 @@ def preflight(task:Task, samples:list[Sample], settings:GRPO, tokenizer, room:in
     if silent and silent > .6: return [f'{silent:.0%} of the groups will be all right or all wrong: select by another policy, or raise completions']
     return []
 
-# %% ../nbs/09_train.ipynb #00000014
+# %% ../nbs/09_train.ipynb #00000015
 LOGGED = dict(reward='reward', zero_variance='frac_reward_zero_std', truncated='completions/clipped_ratio', 
               logprob_gap='sampling/sampling_logp_difference/mean', tokens='completions/mean_length', kl='kl', loss='loss', 
               entropy='entropy', seconds='step_time')
@@ -93,7 +93,7 @@ def log_row(step:int, logs:dict) -> dict:
     "The figures of one step: shares in 0..1, log-probability gap in nats a token, length in tokens."
     return dict(step=step) | {k: round(logs[v], 6) for k, v in LOGGED.items() if v in logs}
 
-# %% ../nbs/09_train.ipynb #00000017
+# %% ../nbs/09_train.ipynb #00000018
 def summarise(rows:list[dict], seconds:float) -> dict:
     "The training in one line; first and last are means over a tenth of the steps."
     tenth = max(1, len(rows) // 10)
@@ -101,7 +101,7 @@ def summarise(rows:list[dict], seconds:float) -> dict:
     return dict(steps=len(rows), reward_first=mean('reward', rows[:tenth]), reward_last=mean('reward', rows[-tenth:]), 
                 zero_variance=mean('zero_variance', rows), truncated=mean('truncated', rows), logprob_gap=mean('logprob_gap', rows), seconds=round(seconds, 1))
 
-# %% ../nbs/09_train.ipynb #0000001b
+# %% ../nbs/09_train.ipynb #0000001c
 def load_trainable(model:str, settings:GRPO):
     "(model, tokenizer) from Unsloth, all weights trainable or with LoRA adapters."
     import_engines()
@@ -114,14 +114,14 @@ def load_trainable(model:str, settings:GRPO):
         target_modules=['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'], use_gradient_checkpointing='unsloth' if on_gpu() else False)
     return net, tok
 
-# %% ../nbs/09_train.ipynb #0000001d
+# %% ../nbs/09_train.ipynb #0000001e
 def sync_on_cpu(generation):
     "Give the trainer's weights to vLLM's CPU runner; in place of `VLLMGeneration.sync_weights`."
     runner = generation.llm.llm_engine.model_executor.driver_worker.model_runner
     runner.reload_weights(weights_iterator=generation._iter_named_params())
     generation.llm.reset_prefix_cache()
 
-# %% ../nbs/09_train.ipynb #0000001f
+# %% ../nbs/09_train.ipynb #00000020
 def grpo_config(settings:GRPO, steps:int, out:Path, seed:int, room:int):
     "TRL's configuration for our settings."
     from trl import GRPOConfig
@@ -136,10 +136,10 @@ def grpo_config(settings:GRPO, steps:int, out:Path, seed:int, room:int):
         shuffle_dataset=False, logging_steps=1, report_to=[], disable_tqdm=True, save_strategy='steps' if settings.save_every else 'no', 
         save_steps=settings.save_every or 500, save_total_limit=1, **half)
 
-# %% ../nbs/09_train.ipynb #00000020
+# %% ../nbs/09_train.ipynb #00000021
 def log_to(path:Path, steps:int):
     "A trainer callback that appends each step's row to `path` and shows a progress bar."
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
     from transformers import TrainerCallback
     class Log(TrainerCallback):
         def on_train_begin(self, args, state, control, **kw): self.bar = tqdm(total=steps, initial=state.global_step, desc='train', unit='step', disable=None)
@@ -150,7 +150,7 @@ def log_to(path:Path, steps:int):
         def on_train_end(self, args, state, control, **kw): self.bar.close()
     return Log()
 
-# %% ../nbs/09_train.ipynb #00000021
+# %% ../nbs/09_train.ipynb #00000022
 def make_trainer(task:Task, net, tok, samples:list[Sample], settings:GRPO, work:Path, seed:int, room:int):
     "A GRPOTrainer on the samples in their order."
     import torch
@@ -166,7 +166,7 @@ def make_trainer(task:Task, net, tok, samples:list[Sample], settings:GRPO, work:
     torch.manual_seed(seed)
     return trainer
 
-# %% ../nbs/09_train.ipynb #00000023
+# %% ../nbs/09_train.ipynb #00000024
 def train(task:Task, student:str,    # a folder, a hub name, or "tiny"
           samples:list[Sample], settings:GRPO=None, 
           out='model',               # the folder to make
@@ -184,14 +184,14 @@ def train(task:Task, student:str,    # a folder, a hub name, or "tiny"
     log = read_log(out/'log.jsonl')
     return summarise(log, time.time() - start) | dict(log=log)
 
-# %% ../nbs/09_train.ipynb #00000024
+# %% ../nbs/09_train.ipynb #00000025
 def open_work(work:Path, asked:dict):
     "The folder of a training under way; one that was begun otherwise is begun again."
     asked, note = json.dumps(asked), work/'asked.json'
     if work.exists() and not (note.exists() and note.read_text() == asked): shutil.rmtree(work)
     work.mkdir(parents=True, exist_ok=True); note.write_text(asked)
 
-# %% ../nbs/09_train.ipynb #00000026
+# %% ../nbs/09_train.ipynb #00000027
 def last_checkpoint(work:Path) -> str|None:
     "The newest checkpoint; log rows beyond it are dropped, as those steps come again."
     from transformers.trainer_utils import get_last_checkpoint
@@ -209,7 +209,7 @@ def read_log(path:Path) -> list[dict]:
         except ValueError: break
     return rows
 
-# %% ../nbs/09_train.ipynb #00000027
+# %% ../nbs/09_train.ipynb #00000028
 def save_model(trainer, tok, work:Path, out:Path):
     "Merge adapters, save model and tokenizer, drop the checkpoints, and move the folder into place."
     net = trainer.model
