@@ -17,7 +17,9 @@ def start(out, *args):
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 def finish(out, *args):
-    p = start(out, *args); stdout, stderr = p.communicate(timeout=900)
+    p = start(out, *args)
+    try: stdout, stderr = p.communicate(timeout=900)
+    except subprocess.TimeoutExpired: kill(p); raise
     assert p.returncode == 0, stdout + stderr[-3000:]
     return stdout
 
