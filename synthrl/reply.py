@@ -110,6 +110,7 @@ def value(self:_Reader, place):
     if m := re.compile(r'[A-Za-z_]\w*\s*\(').match(self.text, self.i): return self.call(m.end(), place)
     return self.word()
 
+# %% ../nbs/02a_reply.ipynb #00000018
 @patch
 def call(self:_Reader, i, place):
     "`ObjectId(\"123\")` is its argument."
@@ -118,6 +119,7 @@ def call(self:_Reader, i, place):
     inner = _Reader(self.text[:end], i); v = inner.value('item'); self.i = end + 1
     return v
 
+# %% ../nbs/02a_reply.ipynb #00000019
 @patch
 def word(self:_Reader):
     m = re.compile(r'(?:[^,{}\[\]"“”\n/`]|/(?![*/])|(?<=:)//)+').match(self.text, self.i)
@@ -128,18 +130,20 @@ def word(self:_Reader):
         self.i += 1
     return _bare(m[0].strip(), m.end() == len(self.text))
 
-# %% ../nbs/02a_reply.ipynb #0000001a
+# %% ../nbs/02a_reply.ipynb #0000001c
 @patch
 def array(self:_Reader):
     self.enter('['); out = []
     while (c := self.next(skip=',')) not in ('', ']', '}'): out.append(self.value('item'))
     self.leave(']'); return out
 
+# %% ../nbs/02a_reply.ipynb #0000001d
 @patch
 def enter(self:_Reader, c):
     self.i += 1; self.open.append(c)
     if len(self.open) > 100: raise _Unclear
 
+# %% ../nbs/02a_reply.ipynb #0000001e
 @patch
 def leave(self:_Reader, mine):
     "Step over the bracket, unless it belongs to what is around."
@@ -147,7 +151,7 @@ def leave(self:_Reader, mine):
     c = self.text[self.i:self.i+1]; other = {']': '{', '}': '['}[mine]
     if c == mine or c and other not in self.open: self.i += 1
 
-# %% ../nbs/02a_reply.ipynb #0000001b
+# %% ../nbs/02a_reply.ipynb #0000001f
 @patch
 def object(self:_Reader):
     self.enter('{'); out = {}
@@ -162,6 +166,7 @@ def object(self:_Reader):
     if not out and self.text.startswith('```', self.i): raise _Unclear
     self.leave('}'); return out
 
+# %% ../nbs/02a_reply.ipynb #00000020
 @patch
 def key(self:_Reader, c):
     if c in _quotes: return self.string('key').rstrip(),True
@@ -171,13 +176,14 @@ def key(self:_Reader, c):
     if self.text.startswith('"', self.i): self.i += 1
     return m[0],False
 
+# %% ../nbs/02a_reply.ipynb #00000021
 @patch
 def member(self:_Reader, key, before, place):
     c = self.next()
     if c == '': return {} if before else {key: None}
     return {key: None if c in ',}]' else self.value(place)}
 
-# %% ../nbs/02a_reply.ipynb #0000001f
+# %% ../nbs/02a_reply.ipynb #00000025
 _first = re.compile(rf'(?:{_space.pattern}|```[\w \t]*)*(?:\[\s*)?(?:[\w.]+\s*\(\s*)?(?=\{{)', re.S)
 _begin = re.compile(rf'(?P<fence>``[\w \t]*\s*(?=\{{))|(?=\{{\s*(?:{_quoted}\s*:|[A-Za-z_]\w*"?\s*:\s*["“\[{{]))')
 
@@ -186,7 +192,7 @@ def _starts(text, most=20):
     if m := _first.match(text): yield m.end(),True
     for _,m in zip(range(most), _begin.finditer(text)): yield m.end(),bool(m['fence'])
 
-# %% ../nbs/02a_reply.ipynb #00000022
+# %% ../nbs/02a_reply.ipynb #00000028
 longest = 200_000 # characters; what is longer and not strict JSON is no reply, and repairing it would take minutes
 
 def _read_at(text, i, sure):
@@ -206,10 +212,10 @@ def _repair(text):
     if isinstance(o, list): o = next((x for x in o if isinstance(x, dict)), None)
     return o if isinstance(o, dict) and any(v not in ('', None) for v in o.values()) else None
 
-# %% ../nbs/02a_reply.ipynb #00000023
+# %% ../nbs/02a_reply.ipynb #00000029
 _cut_escape = re.compile(r'(?<!\\)((?:\\\\)*)\\(?:u[0-9a-fA-F]{0,3})?\s*\Z') # half an escape, at the end of a text that was cut off
 
-# %% ../nbs/02a_reply.ipynb #00000024
+# %% ../nbs/02a_reply.ipynb #0000002a
 def read_object(text:str # a model's reply
                ) -> dict|None:
     "The JSON object in a reply, or None; nothing is evaluated."

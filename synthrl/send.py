@@ -69,8 +69,11 @@ async def send(self:Sender, jobs:list):
     batch = Batch(self.loop.create_future())
     for j in jobs: j.batch = batch; self._add(j)
     try: 
-        if jobs: await batch.done
-    except asyncio.CancelledError: self._stop(batch, UserError('interrupted')); raise
+        if jobs: await asyncio.shield(batch.done)
+    except asyncio.CancelledError: # what is under way is paid for: wait, and keep it
+        self._stop(batch, UserError('interrupted'))
+        if not batch.done.cancelled(): await asyncio.wait([batch.done])
+        raise
 
 # %% ../nbs/02d_send.ipynb #00000010
 @patch
@@ -109,7 +112,7 @@ def _split(self:Sender, job):
     for i in range(job.n): self._add(Job(job.key, job.request, job.first + i, 1, job.batch, job.tries))
     self._end(job)
 
-# %% ../nbs/02d_send.ipynb #00000013
+# %% ../nbs/02d_send.ipynb #00000014
 @patch
 def _at_most(self:Sender, job) -> Cost:
     size = lambda x: len(json.dumps(x, ensure_ascii=False).encode('utf-8', 'replace'))
@@ -125,7 +128,7 @@ def _ceiling(self:Sender) -> int:
     if b and b.usd is not None and p and p[1]: allowed.append(b.usd*1e6/p[1])
     return int(min(4096, max(64, min(allowed, default=math.inf)/64)))
 
-# %% ../nbs/02d_send.ipynb #00000014
+# %% ../nbs/02d_send.ipynb #00000016
 @patch
 def _reserve(self:Sender, job) -> bool:
     job.most = self._at_most(job)
@@ -143,7 +146,7 @@ def _release(self:Sender, job, lost=False):
         if not lost: self.budget.add(job.most, -1)
     elif lost: self.ledger.lost(self._at_most(job), self.endpoint, job.request)
 
-# %% ../nbs/02d_send.ipynb #00000015
+# %% ../nbs/02d_send.ipynb #00000017
 class BudgetReached(UserError):
     "No further request fits the budget."
     def __init__(self, b:Budget):
@@ -151,7 +154,7 @@ class BudgetReached(UserError):
         super().__init__(f'the budget of {limit} is reached: {b.used.tokens:,} tokens, ${b.used.usd:,.4g} spent, and the next request might exceed it', 
                          'raise it and run the same command again; every reply so far is kept')
 
-# %% ../nbs/02d_send.ipynb #00000017
+# %% ../nbs/02d_send.ipynb #0000001a
 @patch
 async def _attempt(self:Sender, job):
     "One request, and what becomes of it."
@@ -171,7 +174,7 @@ def _end(self:Sender, job):
     if not b.left and not b.done.done(): b.done.set_exception(b.error) if b.error else b.done.set_result(None)
     self._changed()
 
-# %% ../nbs/02d_send.ipynb #00000018
+# %% ../nbs/02d_send.ipynb #0000001b
 @patch
 async def _post(self:Sender, job) -> bytes:
     "The body of the endpoint's answer, or what its failure means."
@@ -186,7 +189,7 @@ async def _post(self:Sender, job) -> bytes:
         else: problem = read_exception(e, self.endpoint, self.model)
     raise problem # outside of the handler: the original holds the request, and with it the key
 
-# %% ../nbs/02d_send.ipynb #00000019
+# %% ../nbs/02d_send.ipynb #0000001c
 @patch
 def _body(self:Sender, job) -> dict:
     "What is sent: as little as the endpoint needs."
@@ -205,7 +208,7 @@ def _leave_out(self:Sender, name):
         self.left_out.add(name)
         if name != 'max_tokens': print(f'{self.model} takes no `{name}`: it is left out', file=sys.stderr)
 
-# %% ../nbs/02d_send.ipynb #0000001b
+# %% ../nbs/02d_send.ipynb #00000021
 patience_floor = 30. # seconds: no request counts as hung before
 
 @patch
@@ -225,7 +228,7 @@ def _learn(self:Sender, job):
         for j in self.flying: 
             if (j.n, j.request.get('max_tokens')) == kind and j.limit and j is not job: j.limit.reschedule(j.sent + self._patience(j))
 
-# %% ../nbs/02d_send.ipynb #0000001d
+# %% ../nbs/02d_send.ipynb #00000024
 @patch
 def _answered(self:Sender, job, replies, prompt_tokens, completion_tokens):
     "Keep the replies, then count them, then ask again for those that are missing."
@@ -247,7 +250,7 @@ def _ask_rest(self:Sender, job, replies):
     if job.batch.error: return
     for first,n in runs(left): self._add(Job(job.key, job.request, job.first + first, n, job.batch, job.tries + empty))
 
-# %% ../nbs/02d_send.ipynb #0000001e
+# %% ../nbs/02d_send.ipynb #00000025
 def runs(indices:list) -> list[tuple]:
     "Runs of neighbouring indices, as (first, how many)."
     out = []
@@ -256,7 +259,7 @@ def runs(indices:list) -> list[tuple]:
         else: out.append((i, 1))
     return out
 
-# %% ../nbs/02d_send.ipynb #00000021
+# %% ../nbs/02d_send.ipynb #00000028
 @patch
 def _missed(self:Sender, job, f):
     "Once more, later, or not at all."
@@ -277,7 +280,7 @@ def _later(self:Sender, job, seconds):
     job.batch.left += 1
     job.batch.timers[job] = self.loop.call_later(seconds, go)
 
-# %% ../nbs/02d_send.ipynb #00000023
+# %% ../nbs/02d_send.ipynb #0000002a
 @patch
 def _delay(self:Sender, job, f, moving) -> float:
     "Seconds until the next attempt."
@@ -293,7 +296,7 @@ def _check_gone(self:Sender, job, f):
     if f.reason == 'cannot connect' and job.tries > (self.retries if self.usage['calls'] else min(4, self.retries)) and self.last_ok <= job.sent - 30*bool(self.usage['calls']):
         self._stop(job.batch, UserError(f'{self.endpoint}: nothing answers there', 'start the server, or check base_url; every reply so far is kept'))
 
-# %% ../nbs/02d_send.ipynb #00000024
+# %% ../nbs/02d_send.ipynb #0000002c
 @patch
 def _give_up(self:Sender, job, reason):
     for i in range(job.first, job.first + job.n): self.fail(job.request, i, reason)
@@ -314,7 +317,7 @@ def _stop(self:Sender, batch, error):
     self.queue = deque(j for j in self.queue if j.batch is not batch)
     for j in mine: self._end(j)
 
-# %% ../nbs/02d_send.ipynb #00000025
+# %% ../nbs/02d_send.ipynb #0000002d
 @patch
 def close(self:Sender):
     "End the loop and the connections."

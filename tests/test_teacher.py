@@ -63,10 +63,19 @@ def test_inside_a_running_loop(cache):
         with Teacher('m', s.url, cache=cache) as t: return t.ask(['a']), await t.ask_async(['b'])
     with Server() as s: a,b = asyncio.run(cell()); assert a[0][0].startswith('a |') and b[0][0].startswith('b |')
 
+def test_interrupted(cache):
+    async def cell(t):
+        with pytest.raises(TimeoutError): await asyncio.wait_for(t.ask_async(questions(60)), 1)
+        return await t.ask_async(questions(60))
+    with Server(delay=.8) as s, Teacher('m', s.url, cache=cache, concurrency=20) as t:
+        assert all(asyncio.run(cell(t))) and once(s) == 1                         # what was under way was kept
+
 # survived
 
+@pytest.mark.parametrize('library', ['aiohttp', 'httpx2'])
 @pytest.mark.parametrize('fault', ['p429', 'p500', 'cut', 'broken', 'drop', 'empty', 'null'])
-def test_survived(cache, fault):
+def test_survived(cache, fault, library, monkeypatch):
+    if library == 'httpx2': monkeypatch.setitem(sys.modules, 'aiohttp', None)     # as if it were not installed
     with Server(delay=.01, retry_after='0.1', **{fault: .3}) as s, Teacher('m', s.url, cache=cache) as t:
         r = t.ask(questions(100)); assert all(len(x) == 1 for x in r) and t.usage['failed'] == 0
         assert [x[0].split(' |')[0] for x in r] == questions(100)
