@@ -54,7 +54,7 @@ class Sender:
         self.failures,self.took,self.left_out = [],defaultdict(lambda: deque(maxlen=128)),set()
         self.most_choices,self.last_ok,self.due,self.client = math.inf,0.,False,None
         self.loop = asyncio.new_event_loop()
-        threading.Thread(target=self.loop.run_forever, daemon=True, name='synthrl-teacher').start()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True, name='synthrl-teacher'); self.thread.start()
 
 # %% ../nbs/02d_send.ipynb #0000000e
 @patch
@@ -323,6 +323,6 @@ def close(self:Sender):
     "End the loop and the connections."
     async def end():
         if self.client: await self.client.close()
-    if not self.loop.is_running(): return
+    if not self.thread.is_alive(): return
     asyncio.run_coroutine_threadsafe(end(), self.loop).result(10)
-    self.loop.call_soon_threadsafe(self.loop.stop)
+    self.loop.call_soon_threadsafe(self.loop.stop); self.thread.join(10)
