@@ -53,7 +53,7 @@ PARTS = dict(plan=Plan, synthesis=Synthesis, adapt=Adapt, score=Score, grpo=GRPO
 PRESETS = dict(
     # paper 1 as it stands: a 7B student, 110 GPU-hours on five A100s
     paper = dict(),
-    # an evening on one 16 GB GPU: a smaller student with LoRA, fewer samples
+    # sized for one 16 GB GPU, not yet measured on one: a smaller student with LoRA, fewer samples
     colab = dict(
         plan = dict(student='Qwen/Qwen2.5-1.5B', teacher='gpt-4o-mini', selected=200),
         synthesis = dict(n=200),
