@@ -29,7 +29,7 @@ def find_solved(task:Task, student,          # anything with `sample`, see synth
     verdicts = judge_all(task.answer, [a[0].text for a in answers], [s.label for s in samples], task.labels, [s.input for s in samples])
     return [replace(s, solved=bool(v == 'correct')) for s, v in zip(samples, verdicts, strict=True)]
 
-# %% ../nbs/06_adapt.ipynb #0000000e
+# %% ../nbs/06_adapt.ipynb #0000000c
 HARDER = '''
 Here are a task and one of its questions, which a student has answered right.
 {task}
@@ -40,7 +40,7 @@ Reply with one JSON object and nothing else:
 {"input": "the question", "output": "the whole answer"}
 '''
 
-# %% ../nbs/06_adapt.ipynb #0000000f
+# %% ../nbs/06_adapt.ipynb #0000000d
 EASIER = '''
 Here are a task and one of its questions, which a student could not answer.
 {task}
@@ -51,7 +51,7 @@ Reply with one JSON object and nothing else:
 {"input": "the question", "output": "the whole answer"}
 '''
 
-# %% ../nbs/06_adapt.ipynb #00000010
+# %% ../nbs/06_adapt.ipynb #0000000e
 def rewrite(task:Task, teacher:Teacher, samples:list[Sample], # with `solved` set
             settings:Adapt=None, report:Counter=None) -> list[Sample]:
     "One harder or easier version of each sample, as the teacher writes it: nothing is voted on yet."
@@ -61,7 +61,7 @@ def rewrite(task:Task, teacher:Teacher, samples:list[Sample], # with `solved` se
     report['attempts'] += len(prompts); report['unusable'] += sum(f is None for f in found)
     return [Sample(*f, origin='harder' if s.solved else 'easier', parent=s.id, passage=s.passage) for s, f in zip(samples, found) if f]
 
-# %% ../nbs/06_adapt.ipynb #00000014
+# %% ../nbs/06_adapt.ipynb #00000012
 def adapt(task:Task, teacher:Teacher, student, samples:list[Sample],
           settings:Adapt=None, held:list[str]=None, # test questions to keep clear of; None: the task's own
           report:Counter=None) -> list[Sample]:     # is filled with what became of the rewrites
