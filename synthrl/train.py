@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from .task import Sample, Task, UserError
 from .student import free_memory, fit_length, import_engines, load_student, model_path, on_gpu, render
-from .verify import Verdict, judge, reward
+from .verify import Verdict, judge_all, reward
 
 # %% ../nbs/09_train.ipynb #00000006
 @dataclass
@@ -55,7 +55,8 @@ def expected_silent(samples:list[Sample], completions:int) -> float|None:
 # %% ../nbs/09_train.ipynb #0000000f
 def check_rewards(task:Task, samples:list[Sample]):
     "Refuse samples whose own label the verifier does not find right."
-    bad = [s for s in samples if judge(task.answer, s.output or s.label, s.label, labels=tuple(task.labels)) != Verdict.correct]
+    verdicts = judge_all(task.answer, [s.output or s.label for s in samples], [s.label for s in samples], task.labels, [s.input for s in samples])
+    bad = [s for s, v in zip(samples, verdicts) if v != Verdict.correct]
     if len(bad) > .05 * len(samples):
         raise UserError(f'{task.path or task.name}: answer = "{task.answer}" does not find {len(bad)} of {len(samples)} samples right against their own label', 
                         f'see synthrl check; the first is {bad[0].label!r}')
