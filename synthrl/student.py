@@ -10,6 +10,7 @@ __all__ = ['BUNDLED', 'BACKENDS', 'Completion', 'model_path', 'render', 'seed_al
 import gc, hashlib, importlib.util, os, tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from fastcore.basics import patch
 from .task import UserError, data_path
 from .teacher import Teacher
 
@@ -116,12 +117,8 @@ class TransformersStudent:
         self.model = None; free_memory()
 
 # %% ../nbs/05_student.ipynb #00000017
-def _cut(ids, eos):
-    "The answer's tokens up to an end marker, and whether there was one."
-    end = next((i for i, t in enumerate(ids) if t in eos), None)
-    return ids[:end], end is not None
-
-def _batch(self, prompts, n, temperature, max_tokens, seed):
+@patch
+def _batch(self:TransformersStudent, prompts, n, temperature, max_tokens, seed):
     import torch
     texts = [render(self.tokenizer, p) for p in prompts]
     inputs = self.tokenizer(texts, return_tensors='pt', padding=True, add_special_tokens=False).to(self.model.device)
@@ -131,14 +128,18 @@ def _batch(self, prompts, n, temperature, max_tokens, seed):
     with torch.inference_mode(): out = self.model.generate(**inputs, max_new_tokens=room, pad_token_id=self.tokenizer.pad_token_id, **how)
     return self._completions(out[:, inputs['input_ids'].shape[1]:].tolist(), n if temperature else 1, n)
 
-def _completions(self, rows, each, n):
+@patch
+def _completions(self:TransformersStudent, rows, each, n):
     eos = self.model.generation_config.eos_token_id
     eos = set(eos if isinstance(eos, list) else [eos, self.tokenizer.eos_token_id])
     done = [_cut(r, eos) for r in rows]
     made = [Completion(self.tokenizer.decode(ids, skip_special_tokens=True), len(ids) + ended, ended) for ids, ended in done]
     return [made[i:i+each] * (n // each) for i in range(0, len(made), each)]
 
-TransformersStudent._batch, TransformersStudent._completions = _batch, _completions
+def _cut(ids, eos):
+    "The answer's tokens up to an end marker, and whether there was one."
+    end = next((i for i, t in enumerate(ids) if t in eos), None)
+    return ids[:end], end is not None
 
 # %% ../nbs/05_student.ipynb #00000019
 class ServerStudent:
@@ -149,12 +150,10 @@ class ServerStudent:
     def sample(self, prompts:list[str], n:int=1, temperature:float=.7, max_tokens:int=2048, seed:int=0) -> list[list[Completion]]:
         "`n` answers to each prompt; the server's template, not ours, goes around it."
         kw = dict(cache=Path(self.folder.name)/'replies.sqlite', seed=seed) | self.kw
-        with Teacher(self.model, **kw) as t:
-            t.ask(prompts, n, temperature, max_tokens)
-            replies = t.replies(prompts, n, temperature, max_tokens)
+        with Teacher(self.model, **kw) as t: replies = t.replies(prompts, n, temperature, max_tokens)
         if short := sum(len(r) < n for r in replies): 
             raise UserError(f'{self.model}: {short} of {len(prompts)} questions got no answer', 'see that the server is up, and do it again')
-        return [[Completion(r.text, 0, r.finish == 'stop') for r in rs] for rs in replies]
+        return [[Completion(r.text, 0, r.finish == 'stop') for r in rs] for rs in replies] # tokens are counted a call, not an answer
 
     def close(self): self.folder.cleanup()
 

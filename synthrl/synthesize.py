@@ -216,7 +216,7 @@ def vote(task:Task, teacher:Teacher, samples:list[Sample],
     "The samples that a majority of the teacher's answers stands behind, with its answer and its share."
     cfg, report = settings or Synthesis(), Counter() if report is None else report
     prompts = [fill(SOLVE, task=task_block(task), question=block('question', s.input)) for s in samples]
-    replies = teacher.ask(prompts, n=cfg.votes if votes is None else votes, temperature=cfg.temperature, max_tokens=cfg.max_tokens) if samples else []
+    replies = teacher.ask(prompts, n=cfg.votes if votes is None else votes, temperature=cfg.temperature, max_tokens=cfg.max_tokens, whole=True) if samples else []
     least = cfg.min_agreement if min_agreement is None else min_agreement
     decided = [decide(task, s, r, least) for s, r in zip(samples, replies)]
     report.update(d for d in decided if isinstance(d, str))

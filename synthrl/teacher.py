@@ -6,7 +6,7 @@
 __all__ = ['Teacher', 'read_object', 'TRANSPORTS', 'BudgetReached', 'PRICES', 'price']
 
 # %% ../nbs/03_teacher.ipynb #00000003
-import asyncio, concurrent.futures, math, sys, time
+import asyncio, concurrent.futures, math, shutil, sys, time
 from collections import Counter
 from fastcore.basics import patch, store_attr
 from .ledger import PRICES, Budget, Cost, Ledger, Reply, price, price_of, read_prices, request_key
@@ -114,7 +114,7 @@ def _end(self:Teacher, keys, wanted, n, failed):
         for i,x in have[k].items(): 
             if x.finish == 'refused': self.sender.fail(r, i, 'refused')
     self._say_missing(len(wanted)*n, Counter(f['reason'] for f in self.failures[failed:]))
-    return [[x.text for _,x in sorted(have[k].items()) if x.finish != 'refused'] for k in keys]
+    return [[x for _,x in sorted(have[k].items()) if x.finish != 'refused'] for k in keys]
 
 @patch
 def _say_missing(self:Teacher, total, why):
@@ -135,11 +135,14 @@ class Panel:
         self.before,self.notebook = dict(teacher.usage),_notebook()
         self.on = (bool(self.notebook) or sys.stderr.isatty()) if teacher.panel is None else teacher.panel
 
-    def text(self) -> str:
+    def text(self, columns:int=None # None: as wide as the terminal
+            ) -> str:
         from tqdm import tqdm
-        d = {k: v - self.before[k] for k,v in self.teacher.usage.items()}; done = d['replies'] + d['failed']
-        bar = tqdm.format_meter(done, self.total, time.monotonic() - self.start, ncols=60, prefix=self.teacher.model, unit=' replies')
-        return f'{bar} · {d["prompt_tokens"] + d["completion_tokens"]:,} tokens · ${d["usd"]:.3f}'
+        t,d = self.teacher,{k: v - self.before[k] for k,v in self.teacher.usage.items()}
+        cost = f' · {d["prompt_tokens"] + d["completion_tokens"]:,} tokens' + f' · ${d["usd"]:.3f}'*bool(price_of(t.model, t.prices))
+        return tqdm.format_meter(d['replies'] + d['failed'], self.total, time.monotonic() - self.start, unit='', prefix=t.model.rpartition('/')[2],
+                                 ncols=min(100, columns or shutil.get_terminal_size().columns) - 1 - len(cost),
+                                 bar_format='{desc} {percentage:3.0f}% |{bar}| {n_fmt} of {total_fmt} · {rate_fmt} · {remaining} left') + cost
 
 # %% ../nbs/03_teacher.ipynb #00000015
 @patch
@@ -157,7 +160,7 @@ def end(self:Panel):
     if self.notebook: self.line.update({'text/plain': ''}, raw=True)
     else: print('\r\x1b[K', end='', file=sys.stderr, flush=True)
 
-# %% ../nbs/03_teacher.ipynb #00000017
+# %% ../nbs/03_teacher.ipynb #00000019
 @patch
 def _submit(self:Teacher, jobs, wanted, n): return asyncio.run_coroutine_threadsafe(self._fetch(jobs, wanted, n), self.sender.loop)
 
@@ -170,21 +173,30 @@ def _wait(self:Teacher, future, jobs):
         return future.result()
     finally: future.cancel(); panel.end()
 
-# %% ../nbs/03_teacher.ipynb #00000018
+# %% ../nbs/03_teacher.ipynb #0000001a
 @patch
-def ask(self:Teacher, prompts:list,  # strings, or lists of chat messages
-        n:int=1,                     # answers to each
-        temperature:float=0.7,       # paper 1: generation and votes
-        max_tokens:int=None,         # of one answer; None: the endpoint's own limit
-        schema:dict=None             # JSON schema of an answer, for endpoints that know how
-       ) -> list[list[str]]:
-    "The answers to each prompt; fewer than `n` where some could not be had, see `failures`."
+def replies(self:Teacher, prompts:list,  # strings, or lists of chat messages
+            n:int=1,                     # answers to each
+            temperature:float=0.7,       # paper 1: generation and votes
+            max_tokens:int=None,         # of one answer; None: the endpoint's own limit
+            schema:dict=None             # JSON schema of an answer, for endpoints that know how
+           ) -> list[list[Reply]]:
+    "The replies to each prompt, each with how it ended; fewer than `n` where some could not be had, see `failures`."
     keys,wanted = self._plan(prompts, temperature, max_tokens, schema)
     failed = len(self.failures)
     if jobs := self._begin(wanted, n): self._wait(self._submit(jobs, wanted, n), jobs)
     return self._end(keys, wanted, n, failed)
 
-# %% ../nbs/03_teacher.ipynb #0000001d
+@patch
+def ask(self:Teacher, prompts:list, n:int=1, temperature:float=0.7, max_tokens:int=None, schema:dict=None,
+        whole:bool=False # leave out what `max_tokens` cut off?
+       ) -> list[list[str]]:
+    "The texts of these `replies`."
+    return _texts(self.replies(prompts, n, temperature, max_tokens, schema), whole)
+
+def _texts(replies, whole=False): return [[r.text for r in rs if not whole or r.finish == 'stop'] for rs in replies]
+
+# %% ../nbs/03_teacher.ipynb #0000001f
 @patch
 async def ask_async(self:Teacher, prompts:list, n:int=1, temperature:float=0.7, max_tokens:int=None, schema:dict=None) -> list[list[str]]:
     "`ask`, to be awaited."
@@ -196,9 +208,9 @@ async def ask_async(self:Teacher, prompts:list, n:int=1, temperature:float=0.7, 
             while not (await asyncio.wait([future], timeout=.25))[0]: panel.show()
             future.result()
         finally: future.cancel(); panel.end()
-    return self._end(keys, wanted, n, failed)
+    return _texts(self._end(keys, wanted, n, failed))
 
-# %% ../nbs/03_teacher.ipynb #00000021
+# %% ../nbs/03_teacher.ipynb #00000023
 @patch
 def total(self:Teacher) -> Cost:
     "What everything in the cache has cost, over all runs."
@@ -216,7 +228,7 @@ def estimate(self:Teacher, share:float # of the whole run: 3 samples of 500 are 
     w = self.worth()
     return Cost(math.ceil(w.prompt_tokens/share), math.ceil(w.completion_tokens/share), w.usd/share)
 
-# %% ../nbs/03_teacher.ipynb #00000023
+# %% ../nbs/03_teacher.ipynb #00000025
 @patch(as_prop=True)
 def report(self:Teacher) -> str:
     "One line: what was asked, what it cost, what is missing."

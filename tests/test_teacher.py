@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from chat_server import Server
+from synthrl.student import load_student
 from synthrl.task import UserError
 from synthrl.teacher import BudgetReached, Teacher
 
@@ -131,7 +132,16 @@ def test_refused_and_cut_off(cache, capsys):
             with Teacher('m', s.url, cache=cache) as t: assert t.ask(['a'], n=3) == [[]] and t.usage['failed'] == 3
         assert len(s.log()) == 1                                                 # paid once, and not asked again
         s.set(length=1)
-        with Teacher('m', s.url, cache=cache) as t: assert len(t.ask(['b'])[0]) == 1 and t.usage['cut'] == 1
+        with Teacher('m', s.url, cache=cache) as t: assert t.replies(['b'])[0][0].finish == 'length' and t.usage['cut'] == 1 and t.ask(['b'], whole=True) == [[]]
+
+def test_a_student_behind_a_server():
+    with Server(length=.5) as s:
+        student = load_student('m', base_url=s.url); made = student.sample(questions(20), n=2, max_tokens=9, seed=3)
+        assert [c.text for c in made[7]] == ['question 7 | 300009', 'question 7 | 300010'] and 0 < sum(r[0].finished for r in made) < 20
+        assert student.sample(questions(20), n=2, max_tokens=9, seed=3) == made and len(s.log()) == 20
+        s.set(refused=1)
+        with pytest.raises(UserError, match='2 of 2 questions got no answer'): student.sample(['a', 'b'])
+    student.close()
 
 def test_nobody_there(cache):
     with Server() as s: url = s.url

@@ -2,6 +2,7 @@
 import os, socket, subprocess, sys, time, urllib.request
 from importlib.util import find_spec
 import pytest
+from synthrl.student import load_student
 from synthrl.task import UserError, data_path
 from synthrl.teacher import Teacher
 
@@ -39,6 +40,13 @@ def test_a_real_server(url, tmp_path):
     with Teacher('student', url, cache=tmp_path/'a.sqlite', seed=1) as t:
         assert t.ask(questions, n=4, temperature=1., max_tokens=32) == r and t.usage['calls'] == 0
     with Teacher('student', url, cache=tmp_path/'b.sqlite', seed=1) as t: assert t.ask(questions[:1], temperature=0., max_tokens=32) == t.ask(questions[:1], temperature=0., max_tokens=32)
+
+def test_a_student_behind_a_server(url):
+    student = load_student('student', base_url=url)
+    a,b = student.sample(['Tom has 4 pears and buys 3 more. How many pears does Tom have?', 'Hello'], n=3, temperature=0, max_tokens=32)
+    assert len({c.text for c in a}) == 1 and a[0].finished
+    assert [c.finished for c in student.sample(['Tom has 4 pears'], n=2, max_tokens=1)[0]] == [False, False]
+    student.close()
 
 def test_its_errors_are_one_line(url, tmp_path):
     for kw,said in ((dict(model='another'), 'another'), (dict(model='student', max_tokens=4000), '192')):
