@@ -9,6 +9,7 @@ __all__ = ['Score', 'judged_answers', 'score']
 import hashlib, json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from .panel import Panel
 from .task import Sample, Task, UserError, write_text
 from .verify import judge_all
 
@@ -57,16 +58,15 @@ def score(task:Task, student, samples:list[Sample], n:int=None, # answers a ques
           partial='' # a file where finished chunks are put aside; it belongs to one student
          ) -> list[Sample]:
     "The samples with their pass rates."
-    from tqdm import tqdm
     cfg = replace(settings or Score(), n=n or (settings or Score()).n)
     done, out = _read_partial(partial), []
-    with tqdm(total=len(samples), desc='scoring', unit='question', disable=None) as bar: # quiet where there is no terminal
+    with Panel('questions scored', len(samples)) as panel:
         for chunk in (samples[i:i + cfg.chunk] for i in range(0, len(samples), cfg.chunk)):
             name = _name(task, chunk, cfg)
             if name not in done: 
+                panel.show(len(out))
                 rows = judged_answers(task, student, chunk, cfg, int(name, 16) % 2**31)
                 done[name] = [sum(ok for _, ok in row) for row in rows]
                 _write_partial(partial, done)
             out += [replace(s, pass_rate=r/cfg.n, rollouts=cfg.n) for s, r in zip(chunk, done[name])]
-            bar.update(len(chunk))
     return out

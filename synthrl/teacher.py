@@ -6,12 +6,13 @@
 __all__ = ['Teacher', 'read_object', 'TRANSPORTS', 'BudgetReached', 'PRICES', 'price']
 
 # %% ../nbs/03_teacher.ipynb #00000003
-import asyncio, concurrent.futures, math, shutil, sys, time
+import asyncio, concurrent.futures, math, sys
 from collections import Counter
 from fastcore.basics import patch, store_attr
 from .ledger import PRICES, Budget, Cost, Ledger, Reply, price, price_of, read_prices, request_key
 from .reply import read_object
 from .send import BudgetReached, Job, Sender, runs
+from .panel import Panel
 from .task import UserError
 from .wire import TRANSPORTS, find_endpoint, find_key
 
@@ -121,59 +122,30 @@ def _say_missing(self:Teacher, total, why):
     if why: print(f'teacher: {why.total():,} of {total:,} answers could not be had ({", ".join(f"{k} {v:,}" for k,v in why.most_common())})', file=sys.stderr)
 
 # %% ../nbs/03_teacher.ipynb #00000014
-def _notebook(): 
-    "The notebook's own shell, where this runs in one."
-    if 'ipykernel' not in sys.modules: return None
-    from IPython import get_ipython
-    return getattr(get_ipython(), 'kernel', None)
+class Watch:
+    "The panel of one call."
+    def __init__(self, teacher, jobs):
+        self.teacher,self.before,self.panel = teacher,dict(teacher.usage),Panel(teacher.model.rpartition('/')[2], sum(j.n for j in jobs), teacher.panel)
 
-class Panel:
-    "The line; `show` draws it anew."
-    def __init__(self, teacher, 
-                 jobs): # what there is to do
-        self.teacher,self.total,self.line,self.start = teacher,sum(j.n for j in jobs),None,time.monotonic()
-        self.before,self.notebook = dict(teacher.usage),_notebook()
-        self.on = (bool(self.notebook) or sys.stderr.isatty()) if teacher.panel is None else teacher.panel
-
-    def text(self, columns:int=None # None: as wide as the terminal
-            ) -> str:
-        from tqdm import tqdm
+    def show(self):
         t,d = self.teacher,{k: v - self.before[k] for k,v in self.teacher.usage.items()}
         cost = f' · {d["prompt_tokens"] + d["completion_tokens"]:,} tokens' + f' · ${d["usd"]:.3f}'*bool(price_of(t.model, t.prices))
-        return tqdm.format_meter(d['replies'] + d['failed'], self.total, time.monotonic() - self.start, unit='', prefix=t.model.rpartition('/')[2],
-                                 ncols=min(100, columns or shutil.get_terminal_size().columns) - 1 - len(cost),
-                                 bar_format='{desc} {percentage:3.0f}% |{bar}| {n_fmt} of {total_fmt} · {rate_fmt} · {remaining} left') + cost
+        self.panel.show(d['replies'] + d['failed'], cost)
 
-# %% ../nbs/03_teacher.ipynb #00000015
-@patch
-def show(self:Panel):
-    if not self.on or time.monotonic() - self.start < 1: return
-    if not self.notebook: print(f'\r{self.text()}\x1b[K', end='', file=sys.stderr, flush=True); self.line = True
-    else:
-        from IPython.display import display
-        if self.line: self.line.update({'text/plain': self.text()}, raw=True)
-        else: self.line = display({'text/plain': self.text()}, raw=True, display_id=True)
-
-@patch
-def end(self:Panel):
-    if not self.line: return
-    if self.notebook: self.line.update({'text/plain': ''}, raw=True)
-    else: print('\r\x1b[K', end='', file=sys.stderr, flush=True)
-
-# %% ../nbs/03_teacher.ipynb #00000019
+# %% ../nbs/03_teacher.ipynb #00000016
 @patch
 def _submit(self:Teacher, jobs, wanted, n): return asyncio.run_coroutine_threadsafe(self._fetch(jobs, wanted, n), self.sender.loop)
 
 @patch
 def _wait(self:Teacher, future, jobs):
-    panel = Panel(self, jobs)
+    watch = Watch(self, jobs)
     try:
-        while not future.done():
-            concurrent.futures.wait([future], timeout=.25 if panel.on else None); panel.show()
+        with watch.panel:
+            while not future.done(): watch.show(); concurrent.futures.wait([future], timeout=.25 if watch.panel.on else None)
         return future.result()
-    finally: future.cancel(); panel.end()
+    finally: future.cancel()
 
-# %% ../nbs/03_teacher.ipynb #0000001a
+# %% ../nbs/03_teacher.ipynb #00000017
 @patch
 def replies(self:Teacher, prompts:list,  # strings, or lists of chat messages
             n:int=1,                     # answers to each
@@ -196,21 +168,22 @@ def ask(self:Teacher, prompts:list, n:int=1, temperature:float=0.7, max_tokens:i
 
 def _texts(replies, whole=False): return [[r.text for r in rs if not whole or r.finish == 'stop'] for rs in replies]
 
-# %% ../nbs/03_teacher.ipynb #0000001f
+# %% ../nbs/03_teacher.ipynb #0000001c
 @patch
 async def ask_async(self:Teacher, prompts:list, n:int=1, temperature:float=0.7, max_tokens:int=None, schema:dict=None) -> list[list[str]]:
     "`ask`, to be awaited."
     keys,wanted = self._plan(prompts, temperature, max_tokens, schema)
     failed = len(self.failures)
     if jobs := self._begin(wanted, n): 
-        future,panel = asyncio.wrap_future(self._submit(jobs, wanted, n)),Panel(self, jobs)
+        future,watch = asyncio.wrap_future(self._submit(jobs, wanted, n)),Watch(self, jobs)
         try:
-            while not (await asyncio.wait([future], timeout=.25))[0]: panel.show()
+            with watch.panel:
+                while not (await asyncio.wait([future], timeout=.25))[0]: watch.show()
             future.result()
-        finally: future.cancel(); panel.end()
+        finally: future.cancel()
     return _texts(self._end(keys, wanted, n, failed))
 
-# %% ../nbs/03_teacher.ipynb #00000023
+# %% ../nbs/03_teacher.ipynb #00000020
 @patch
 def total(self:Teacher) -> Cost:
     "What everything in the cache has cost, over all runs."
@@ -228,7 +201,7 @@ def estimate(self:Teacher, share:float # of the whole run: 3 samples of 500 are 
     w = self.worth()
     return Cost(math.ceil(w.prompt_tokens/share), math.ceil(w.completion_tokens/share), w.usd/share)
 
-# %% ../nbs/03_teacher.ipynb #00000025
+# %% ../nbs/03_teacher.ipynb #00000022
 @patch(as_prop=True)
 def report(self:Teacher) -> str:
     "One line: what was asked, what it cost, what is missing."

@@ -11,6 +11,7 @@ __all__ = ['LOGGED', 'GRPO', 'count_steps', 'in_order', 'expected_silent', 'chec
 import json, os, random, shutil, time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from .panel import Panel
 from .task import Sample, Task, UserError
 from .student import free_memory, fit_length, import_engines, load_student, model_path, on_gpu, render
 from .verify import Verdict, judge_all, reward
@@ -140,15 +141,14 @@ def grpo_config(settings:GRPO, steps:int, out:Path, seed:int, room:int):
 # %% ../nbs/09_train.ipynb #00000021
 def log_to(path:Path, steps:int):
     "A trainer callback that appends each step's row to `path` and shows a progress bar."
-    from tqdm import tqdm
     from transformers import TrainerCallback
     class Log(TrainerCallback):
-        def on_train_begin(self, args, state, control, **kw): self.bar = tqdm(total=steps, initial=state.global_step, desc='train', unit='step', disable=None)
+        def on_train_begin(self, args, state, control, **kw): self.panel = Panel('training steps', steps); self.panel.show(state.global_step)
         def on_log(self, args, state, control, logs=None, **kw):
             if 'reward' not in logs: return
             with open(path, 'a') as f: f.write(json.dumps(log_row(state.global_step, logs)) + '\n')
-            self.bar.update(state.global_step - self.bar.n); self.bar.set_postfix(reward=f"{logs['reward']:.2f}")
-        def on_train_end(self, args, state, control, **kw): self.bar.close()
+            self.panel.show(state.global_step, f" · reward {logs['reward']:.2f}")
+        def on_train_end(self, args, state, control, **kw): self.panel.end()
     return Log()
 
 # %% ../nbs/09_train.ipynb #00000022
