@@ -101,7 +101,8 @@ def _call(self:Ledger, db, call, state, endpoint, request, cost):
 
 # %% ../nbs/02b_ledger.ipynb #00000013
 PRICES = {'gpt-4o': (2.5, 10), 'gpt-4o-mini': (.15, .6), 'gpt-4.1': (2, 8), 'gpt-4.1-mini': (.4, 1.6), 'gpt-4.1-nano': (.1, .4),
-          'gpt-5': (1.25, 10), 'gpt-5-mini': (.25, 2), 'gpt-5-nano': (.05, .4), 'o3': (2, 8), 'o4-mini': (1.1, 4.4), 'tiny': (0, 0)}
+          'gpt-5': (1.25, 10), 'gpt-5-mini': (.25, 2), 'gpt-5-nano': (.05, .4), 'gpt-5.1': (1.25, 10),
+          'gpt-5.4': (2.5, 15), 'gpt-5.4-mini': (.75, 4.5), 'gpt-5.4-nano': (.2, 1.25), 'o3': (2, 8), 'o4-mini': (1.1, 4.4), 'tiny': (0, 0)}
 
 def read_prices(prices=None # a dict {model: (prompt, completion)}, or a .toml or .json file with such a table
                ) -> dict:

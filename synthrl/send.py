@@ -87,11 +87,9 @@ def _changed(self:Sender):
 
 @patch
 def _pump(self:Sender):
-    "Send what may be sent now, four at a time: the first ones are on the wire while the others are made."
+    "Send one job, if one may be sent now."
     self.due = False
-    for _ in range(4):
-        if not (self.queue and self.gate.is_open() and self._start(self.queue[0])): return
-    self._changed()
+    if self.queue and self.gate.is_open() and self._start(self.queue[0]): self._changed()
 
 # %% ../nbs/02d_send.ipynb #00000011
 @patch
