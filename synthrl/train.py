@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LOGGED', 'GRPO', 'count_steps', 'in_order', 'expected_silent', 'check_rewards', 'check_lengths', 'check_batch',
-           'preflight', 'log_row', 'summarise', 'load_trainable', 'sync_on_cpu', 'grpo_config', 'log_to',
-           'make_trainer', 'train', 'open_work', 'last_checkpoint', 'read_log', 'save_model']
+           'preflight', 'log_row', 'summarise', 'sync_on_cpu', 'grpo_config', 'log_to', 'make_trainer', 'open_work',
+           'last_checkpoint', 'read_log', 'load_trainable', 'save_model', 'train']
 
 # %% ../nbs/09_train.ipynb #00000003
 import json, os, random, shutil, time
@@ -104,26 +104,13 @@ def summarise(rows:list[dict], seconds:float) -> dict:
                 zero_variance=mean('zero_variance', rows), truncated=mean('truncated', rows), logprob_gap=mean('logprob_gap', rows), seconds=round(seconds, 1))
 
 # %% ../nbs/09_train.ipynb #0000001c
-def load_trainable(model:str, settings:GRPO):
-    "(model, tokenizer) from Unsloth, all weights trainable or with LoRA adapters."
-    import_engines()
-    import torch
-    from unsloth import FastLanguageModel
-    kind = dict() if on_gpu() else dict(dtype=torch.float32)
-    net, tok = FastLanguageModel.from_pretrained(model_path(model), max_seq_length=fit_length(model, settings.max_length), load_in_4bit=False, 
-                                                 fast_inference=False, full_finetuning=not settings.lora_rank, **kind)
-    if settings.lora_rank: net = FastLanguageModel.get_peft_model(net, r=settings.lora_rank, lora_alpha=2*settings.lora_rank, 
-        target_modules=['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'], use_gradient_checkpointing='unsloth' if on_gpu() else False)
-    return net, tok
-
-# %% ../nbs/09_train.ipynb #0000001e
 def sync_on_cpu(generation):
     "Give the trainer's weights to vLLM's CPU runner; in place of `VLLMGeneration.sync_weights`."
     runner = generation.llm.llm_engine.model_executor.driver_worker.model_runner
     runner.reload_weights(weights_iterator=generation._iter_named_params())
     generation.llm.reset_prefix_cache()
 
-# %% ../nbs/09_train.ipynb #00000020
+# %% ../nbs/09_train.ipynb #0000001e
 def grpo_config(settings:GRPO, steps:int, out:Path, seed:int, room:int):
     "TRL's configuration for our settings."
     from trl import GRPOConfig
@@ -138,7 +125,7 @@ def grpo_config(settings:GRPO, steps:int, out:Path, seed:int, room:int):
         shuffle_dataset=False, logging_steps=1, report_to=[], disable_tqdm=True, save_strategy='steps' if settings.save_every else 'no', 
         save_steps=settings.save_every or 500, save_total_limit=1, **half)
 
-# %% ../nbs/09_train.ipynb #00000021
+# %% ../nbs/09_train.ipynb #0000001f
 def log_to(path:Path, steps:int):
     "A trainer callback that appends each step's row to `path` and shows a progress bar."
     from transformers import TrainerCallback
@@ -151,7 +138,7 @@ def log_to(path:Path, steps:int):
         def on_train_end(self, args, state, control, **kw): self.panel.end()
     return Log()
 
-# %% ../nbs/09_train.ipynb #00000022
+# %% ../nbs/09_train.ipynb #00000020
 def make_trainer(task:Task, net, tok, samples:list[Sample], settings:GRPO, work:Path, seed:int, room:int):
     "A GRPOTrainer on the samples in their order."
     import torch
@@ -167,32 +154,14 @@ def make_trainer(task:Task, net, tok, samples:list[Sample], settings:GRPO, work:
     torch.manual_seed(seed)
     return trainer
 
-# %% ../nbs/09_train.ipynb #00000024
-def train(task:Task, student:str,    # a folder, a hub name, or "tiny"
-          samples:list[Sample], settings:GRPO=None, 
-          out='model',               # the folder to make
-          seed:int=0) -> dict:
-    "Train the student with GRPO and save it; returns the log's summary with the rows of all steps under `log`."
-    settings, out, start = settings or GRPO(), Path(out), time.time()
-    room, work = fit_length(student, settings.max_length), out.with_name(f'.{out.name}.partial')
-    open_work(work, dict(settings=asdict(settings), student=student, seed=seed, samples=[s.id for s in samples]))
-    net, tok = load_trainable(student, settings)
-    for line in preflight(task, samples, settings, tok, room): print('train:', line)
-    trainer = make_trainer(task, net, tok, in_order(samples, settings, seed), settings, work, seed, room)
-    saved = last_checkpoint(work)
-    trainer.train(resume_from_checkpoint=saved)
-    save_model(trainer, tok, work, out)
-    log = read_log(out/'log.jsonl')
-    return summarise(log, time.time() - start) | dict(log=log)
-
-# %% ../nbs/09_train.ipynb #00000025
+# %% ../nbs/09_train.ipynb #00000022
 def open_work(work:Path, asked:dict):
     "The folder of a training under way; one that was begun otherwise is begun again."
     asked, note = json.dumps(asked), work/'asked.json'
     if work.exists() and not (note.exists() and note.read_text() == asked): shutil.rmtree(work)
     work.mkdir(parents=True, exist_ok=True); note.write_text(asked)
 
-# %% ../nbs/09_train.ipynb #00000027
+# %% ../nbs/09_train.ipynb #00000024
 def last_checkpoint(work:Path) -> str|None:
     "The newest checkpoint; log rows beyond it are dropped, as those steps come again."
     from transformers.trainer_utils import get_last_checkpoint
@@ -211,12 +180,42 @@ def read_log(path:Path) -> list[dict]:
     return rows
 
 # %% ../nbs/09_train.ipynb #00000028
+def load_trainable(model:str, settings:GRPO):
+    "(model, tokenizer) from Unsloth, all weights trainable or with LoRA adapters."
+    import_engines()
+    import torch
+    from unsloth import FastLanguageModel
+    kind = dict() if on_gpu() else dict(dtype=torch.float32, use_gradient_checkpointing=False) # memory is what a GPU is short of
+    net, tok = FastLanguageModel.from_pretrained(model_path(model), max_seq_length=fit_length(model, settings.max_length), load_in_4bit=False, 
+                                                 fast_inference=False, full_finetuning=not settings.lora_rank, **kind)
+    if settings.lora_rank: net = FastLanguageModel.get_peft_model(net, r=settings.lora_rank, lora_alpha=2*settings.lora_rank, 
+        target_modules=['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'], use_gradient_checkpointing='unsloth' if on_gpu() else False)
+    return net, tok
+
+# %% ../nbs/09_train.ipynb #00000029
 def save_model(trainer, tok, work:Path, out:Path):
-    "Merge adapters, save model and tokenizer, drop the checkpoints, and move the folder into place."
-    net = trainer.model
+    "Merge adapters, save model and tokenizer beside the checkpoints, move the folder into place whole, and drop the rest."
+    net, whole = trainer.model, work/'model'
     if hasattr(net, 'merge_and_unload'): net = net.merge_and_unload()
-    net.save_pretrained(work); tok.save_pretrained(work)
-    for c in work.glob('checkpoint-*'): shutil.rmtree(c)
+    net.save_pretrained(whole); tok.save_pretrained(whole); shutil.copy(work/'log.jsonl', whole)
     if out.exists(): shutil.rmtree(out)
-    work.rename(out)
+    whole.rename(out); shutil.rmtree(work)
     trainer.vllm_generation.llm = None; free_memory()
+
+# %% ../nbs/09_train.ipynb #0000002a
+def train(task:Task, student:str,    # a folder, a hub name, or "tiny"
+          samples:list[Sample], settings:GRPO=None, 
+          out='model',               # the folder to make
+          seed:int=0) -> dict:
+    "Train the student with GRPO and save it; returns the log's summary with the rows of all steps under `log`."
+    settings, out, start = settings or GRPO(), Path(out), time.time()
+    room, work = fit_length(student, settings.max_length), out.with_name(f'.{out.name}.partial')
+    open_work(work, dict(settings=asdict(settings), student=student, seed=seed, samples=[s.id for s in samples]))
+    net, tok = load_trainable(student, settings)
+    for line in preflight(task, samples, settings, tok, room): print('train:', line)
+    trainer = make_trainer(task, net, tok, in_order(samples, settings, seed), settings, work, seed, room)
+    saved = last_checkpoint(work)
+    trainer.train(resume_from_checkpoint=saved)
+    save_model(trainer, tok, work, out)
+    log = read_log(out/'log.jsonl')
+    return summarise(log, time.time() - start) | dict(log=log)
