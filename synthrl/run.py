@@ -26,11 +26,11 @@ from .report import report
 from .retrieve import Passage, library_of
 from .score import Score, score
 from .select import POLICIES, select
-from .student import BUNDLED, load_student, model_path
+from .student import BUNDLED, check_hub, find_backend, load_student, model_path
 from .synthesize import Synthesis, diversity, find_keywords, find_passages, find_pattern, generate, synthesize, vote
 from .task import Sample, Task, UserError, read_jsonl, read_samples, read_test, write_samples, write_text
 from .teacher import TRANSPORTS, Teacher
-from .train import GRPO, read_log, summarise, train
+from .train import GRPO, check_packages, read_log, summarise, train
 
 # %% ../nbs/12_run.ipynb #00000004
 _all_ = ['check', 'table', 'report', 'Task', 'UserError']
@@ -333,7 +333,15 @@ def _begin(task, preset, out, seed, budget, say, student=None, teacher=None, bas
     read_test(task)                                    # an unreadable test file is told now, not after the training
     return Run(Path(out or f'runs/{task.name}'), task, parts, seed, {k: v for k, v in budget.items() if v is not None}, say)
 
-# %% ../nbs/12_run.ipynb #00000043
+# %% ../nbs/12_run.ipynb #00000044
+def _check_needs(job, stages):
+    "Refuse a run that lacks what one of its stages needs."
+    uses = ' '.join(s.uses for s in stages if job.changed(s) != []).split()
+    if 'plan.teacher' in uses: job.teacher
+    if 'plan.student' in uses: find_backend(job.plan.backend); check_hub(job.plan.student)
+    if 'grpo' in uses: check_packages()
+
+# %% ../nbs/12_run.ipynb #00000045
 def run(task, # a Task, or the path or bundled name of a task file
         preset:str='paper', # one of `PRESETS`
         seed:int=0, out=None, # the run's folder; None is runs/<the task's name>
@@ -345,13 +353,14 @@ def run(task, # a Task, or the path or bundled name of a task file
     with claim(job.path, job.task.name):
         job.load(); _note(job, preset)
         try:
+            _check_needs(job, stages)
             for stage in stages: 
                 if stage.name == 'eval' and not job.task.test: say('eval      left out: the task has no `test` file')
                 else: do(job, stage)
             return _finish(job, preset)
         finally: job.put_away(teacher=True)
 
-# %% ../nbs/12_run.ipynb #0000004d
+# %% ../nbs/12_run.ipynb #0000004f
 def _three(job, n):
     "The first n samples of a run, with what they took."
     cfg, lost = replace(job.parts['synthesis'], seed=job.seed), Counter()
@@ -361,7 +370,7 @@ def _three(job, n):
     samples = vote(job.task, job.teacher, drafts, settings=cfg, report=lost)
     return passages, samples, {k: v for k, v in lost.items() if k != 'attempts' and v}, {k: v - before[k] for k, v in job.teacher.usage.items()}
 
-# %% ../nbs/12_run.ipynb #0000004e
+# %% ../nbs/12_run.ipynb #00000050
 def _estimate(job, took, n):
     "The full run's cost from that of n samples: each first sample is written, voted on, rewritten and voted on again."
     path, times = job.path/'preview.json', 2*job.parts['synthesis'].n/n
@@ -371,7 +380,7 @@ def _estimate(job, took, n):
     write_text(path, json.dumps(cost) + '\n')
     return cost
 
-# %% ../nbs/12_run.ipynb #0000004f
+# %% ../nbs/12_run.ipynb #00000051
 def preview(task, preset:str='paper', seed:int=0, out=None, # as for `run`
             n:int=3, # samples to make
             budget_usd:float=None, budget_tokens:int=None, say=print, **changes) -> dict:

@@ -4,16 +4,17 @@
 
 # %% auto #0
 __all__ = ['LOGGED', 'GRPO', 'count_steps', 'in_order', 'expected_silent', 'check_rewards', 'check_lengths', 'check_batch',
-           'preflight', 'log_row', 'summarise', 'sync_on_cpu', 'grpo_config', 'log_to', 'make_trainer', 'open_work',
-           'last_checkpoint', 'read_log', 'load_trainable', 'save_model', 'train']
+           'preflight', 'check_packages', 'log_row', 'summarise', 'sync_on_cpu', 'grpo_config', 'log_to',
+           'make_trainer', 'open_work', 'last_checkpoint', 'read_log', 'load_trainable', 'save_model', 'train']
 
 # %% ../nbs/09_train.ipynb #00000003
 import json, os, random, shutil, time
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from .panel import Panel
 from .task import Sample, Task, UserError
-from .student import free_memory, fit_length, import_engines, load_student, model_path, on_gpu, render
+from .student import check_hub, free_memory, fit_length, import_engines, load_student, model_path, on_gpu, render
 from .verify import Verdict, judge_all, reward
 
 # %% ../nbs/09_train.ipynb #00000006
@@ -87,6 +88,12 @@ def preflight(task:Task, samples:list[Sample], settings:GRPO, tokenizer, room:in
     return []
 
 # %% ../nbs/09_train.ipynb #00000015
+def check_packages(needed=('unsloth', 'trl', 'vllm')):
+    "Refuse to begin without the packages that train."
+    if missing := [p for p in needed if not find_spec(p)]: 
+        raise UserError(f'training needs {", ".join(missing)}, which is not installed', 'pip install "synthrl[train]" (on a CPU "synthrl[cpu]")')
+
+# %% ../nbs/09_train.ipynb #00000018
 LOGGED = dict(reward='reward', zero_variance='frac_reward_zero_std', truncated='completions/clipped_ratio', 
               logprob_gap='sampling/sampling_logp_difference/mean', tokens='completions/mean_length', kl='kl', loss='loss', 
               entropy='entropy', seconds='step_time')
@@ -95,7 +102,7 @@ def log_row(step:int, logs:dict) -> dict:
     "The figures of one step: shares in 0..1, log-probability gap in nats a token, length in tokens."
     return dict(step=step) | {k: round(logs[v], 6) for k, v in LOGGED.items() if v in logs}
 
-# %% ../nbs/09_train.ipynb #00000018
+# %% ../nbs/09_train.ipynb #0000001b
 def summarise(rows:list[dict], seconds:float) -> dict:
     "The training in one line; first and last are means over a tenth of the steps."
     tenth = max(1, len(rows) // 10)
@@ -103,14 +110,14 @@ def summarise(rows:list[dict], seconds:float) -> dict:
     return dict(steps=len(rows), reward_first=mean('reward', rows[:tenth]), reward_last=mean('reward', rows[-tenth:]), 
                 zero_variance=mean('zero_variance', rows), truncated=mean('truncated', rows), logprob_gap=mean('logprob_gap', rows), seconds=round(seconds, 1))
 
-# %% ../nbs/09_train.ipynb #0000001c
+# %% ../nbs/09_train.ipynb #0000001f
 def sync_on_cpu(generation):
     "Give the trainer's weights to vLLM's CPU runner; in place of `VLLMGeneration.sync_weights`."
     runner = generation.llm.llm_engine.model_executor.driver_worker.model_runner
     runner.reload_weights(weights_iterator=generation._iter_named_params())
     generation.llm.reset_prefix_cache()
 
-# %% ../nbs/09_train.ipynb #0000001e
+# %% ../nbs/09_train.ipynb #00000021
 def grpo_config(settings:GRPO, steps:int, out:Path, seed:int, room:int):
     "TRL's configuration for our settings."
     from trl import GRPOConfig
@@ -125,7 +132,7 @@ def grpo_config(settings:GRPO, steps:int, out:Path, seed:int, room:int):
         shuffle_dataset=False, logging_steps=1, report_to=[], disable_tqdm=True, save_strategy='steps' if settings.save_every else 'no', 
         save_steps=settings.save_every or 500, save_total_limit=1, **half)
 
-# %% ../nbs/09_train.ipynb #0000001f
+# %% ../nbs/09_train.ipynb #00000022
 def log_to(path:Path, steps:int):
     "A trainer callback that appends each step's row to `path` and shows a progress bar."
     from transformers import TrainerCallback
@@ -138,7 +145,7 @@ def log_to(path:Path, steps:int):
         def on_train_end(self, args, state, control, **kw): self.panel.end()
     return Log()
 
-# %% ../nbs/09_train.ipynb #00000020
+# %% ../nbs/09_train.ipynb #00000023
 def make_trainer(task:Task, net, tok, samples:list[Sample], settings:GRPO, work:Path, seed:int, room:int):
     "A GRPOTrainer on the samples in their order."
     import torch
@@ -154,14 +161,14 @@ def make_trainer(task:Task, net, tok, samples:list[Sample], settings:GRPO, work:
     torch.manual_seed(seed)
     return trainer
 
-# %% ../nbs/09_train.ipynb #00000022
+# %% ../nbs/09_train.ipynb #00000025
 def open_work(work:Path, asked:dict):
     "The folder of a training under way; one that was begun otherwise is begun again."
     asked, note = json.dumps(asked), work/'asked.json'
     if work.exists() and not (note.exists() and note.read_text() == asked): shutil.rmtree(work)
     work.mkdir(parents=True, exist_ok=True); note.write_text(asked)
 
-# %% ../nbs/09_train.ipynb #00000024
+# %% ../nbs/09_train.ipynb #00000027
 def last_checkpoint(work:Path) -> str|None:
     "The newest checkpoint; log rows beyond it are dropped, as those steps come again."
     from transformers.trainer_utils import get_last_checkpoint
@@ -179,7 +186,7 @@ def read_log(path:Path) -> list[dict]:
         except ValueError: break
     return rows
 
-# %% ../nbs/09_train.ipynb #00000028
+# %% ../nbs/09_train.ipynb #0000002b
 def load_trainable(model:str, settings:GRPO):
     "(model, tokenizer) from Unsloth, all weights trainable or with LoRA adapters."
     import_engines()
@@ -192,7 +199,7 @@ def load_trainable(model:str, settings:GRPO):
         target_modules=['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'], use_gradient_checkpointing='unsloth' if on_gpu() else False)
     return net, tok
 
-# %% ../nbs/09_train.ipynb #00000029
+# %% ../nbs/09_train.ipynb #0000002c
 def save_model(trainer, tok, work:Path, out:Path):
     "Merge adapters, save model and tokenizer beside the checkpoints, move the folder into place whole, and drop the rest."
     net, whole = trainer.model, work/'model'
@@ -202,13 +209,14 @@ def save_model(trainer, tok, work:Path, out:Path):
     whole.rename(out); shutil.rmtree(work)
     trainer.vllm_generation.llm = None; free_memory()
 
-# %% ../nbs/09_train.ipynb #0000002a
+# %% ../nbs/09_train.ipynb #0000002d
 def train(task:Task, student:str,    # a folder, a hub name, or "tiny"
           samples:list[Sample], settings:GRPO=None, 
           out='model',               # the folder to make
           seed:int=0) -> dict:
     "Train the student with GRPO and save it; returns the log's summary with the rows of all steps under `log`."
     settings, out, start = settings or GRPO(), Path(out), time.time()
+    check_packages(); check_hub(student)
     room, work = fit_length(student, settings.max_length), out.with_name(f'.{out.name}.partial')
     open_work(work, dict(settings=asdict(settings), student=student, seed=seed, samples=[s.id for s in samples]))
     net, tok = load_trainable(student, settings)

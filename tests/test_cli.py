@@ -103,6 +103,12 @@ def test_model_folder(here):
     refused(synthrl('run', 'task.toml', *SMALL, '--student', './nothing', cwd=here), 'nothing', 'no such model folder')
 
 
+def test_model_name(here):
+    refused(synthrl('run', 'task.toml', '--preset', 'laptop', '--student', 'no-one/no-such-student', '--out', 'out', cwd=here), 'no-such-student', 'hub', 'HF_TOKEN')
+    assert not (here/'out'/'passages.jsonl').exists()                             # before the teacher was asked for anything
+    assert synthrl('run', 'task.toml', *SMALL, '--student', 'no-one/no-such-student', '--out', 'out', cwd=here).returncode == 0 # the first stages need none
+
+
 def test_folder_of_another_task(here):
     assert synthrl('run', 'task.toml', *SMALL, '--out', 'out', cwd=here).returncode == 0
     before = made(here/'out')
