@@ -6,14 +6,14 @@
 __all__ = ['TRANSPORTS', 'find_endpoint', 'find_key', 'scrub', 'open_client', 'Fault', 'Refused', 'read_status', 'read_exception',
            'unknown_parameter', 'read_body', 'Gate']
 
-# %% ../nbs/02c_wire.ipynb #00000002
+# %% ../nbs/02c_wire.ipynb #00000003
 import email.utils, importlib, json, os, re, time
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import getproxies
 from .ledger import Reply
 from .task import UserError
 
-# %% ../nbs/02c_wire.ipynb #00000005
+# %% ../nbs/02c_wire.ipynb #00000006
 TRANSPORTS = {'tiny': 'synthrl.tiny.teacher:transport'} # model: an httpx2.AsyncBaseTransport's maker, or where to find it
 
 def find_endpoint(model:str, base_url:str=None) -> str:
@@ -22,20 +22,19 @@ def find_endpoint(model:str, base_url:str=None) -> str:
     u = urlsplit(base_url or os.environ.get('OPENAI_BASE_URL') or 'https://api.openai.com/v1')
     return urlunsplit((u.scheme, u.netloc.rpartition('@')[2], u.path.rstrip('/'), '', ''))
 
-# %% ../nbs/02c_wire.ipynb #00000008
-def find_key(endpoint:str) -> str|None:
-    "The API key; a local server needs none, and where a remote one has none it is None."
-    local = endpoint.startswith('transport:') or urlsplit(endpoint).hostname in ('localhost', '127.0.0.1', '::1', '0.0.0.0')
-    return os.environ.get('OPENAI_API_KEY') or ('none' if local else None)
-
 # %% ../nbs/02c_wire.ipynb #00000009
+def find_key(endpoint:str) -> str|None:
+    "The API key; a server without TLS is somebody's own and may need none, and where another one has none it is None."
+    return os.environ.get('OPENAI_API_KEY') or (None if endpoint.startswith('https:') else 'none')
+
+# %% ../nbs/02c_wire.ipynb #0000000a
 def scrub(text) -> str:
     "A text on one line, without anything that looks like a key."
     text = ' '.join(str(text).split())
     if len(key := os.environ.get('OPENAI_API_KEY') or '') > 3: text = text.replace(key, '…')
     return re.sub(r'\b(sk-|Bearer )[\w*.-]+', r'\1…', text)
 
-# %% ../nbs/02c_wire.ipynb #0000000d
+# %% ../nbs/02c_wire.ipynb #0000000e
 def open_client(model:str, base_url:str=None, connections:int=64):
     "An `openai.AsyncOpenAI` for this endpoint."
     import httpx2, openai
@@ -44,14 +43,14 @@ def open_client(model:str, base_url:str=None, connections:int=64):
     http = openai.DefaultAsyncHttpxClient(timeout=httpx2.Timeout(None, connect=10), **wire)
     return openai.AsyncOpenAI(api_key=find_key(find_endpoint(model, base_url)) or find_key('transport:'), base_url=base_url, max_retries=0, timeout=None, http_client=http)
 
-# %% ../nbs/02c_wire.ipynb #0000000e
+# %% ../nbs/02c_wire.ipynb #0000000f
 def _load(place):
     "What `module:name` stands for; a callable stands for itself."
     if callable(place): return place
     module,_,name = place.partition(':')
     return getattr(importlib.import_module(module), name)
 
-# %% ../nbs/02c_wire.ipynb #00000011
+# %% ../nbs/02c_wire.ipynb #00000012
 def _wire(connections):
     "aiohttp as the openai client's transport, or what stands in for it."
     import httpx2
@@ -71,7 +70,7 @@ def _wire(connections):
         async def aclose(self): await self.http.close()
     return dict(transport=Wire())
 
-# %% ../nbs/02c_wire.ipynb #00000013
+# %% ../nbs/02c_wire.ipynb #00000014
 class Fault(Exception):
     "An attempt that brought no reply, though another one may."
     def __init__(self, reason:str,     # in two words, as it is reported
@@ -80,7 +79,7 @@ class Fault(Exception):
                  lost:bool=False):     # perhaps answered and billed
         super().__init__(reason); self.reason,self.wait,self.busy,self.lost = reason,wait,busy,lost
 
-# %% ../nbs/02c_wire.ipynb #00000014
+# %% ../nbs/02c_wire.ipynb #00000015
 def _retry_after(headers) -> float|None:
     "Seconds to wait: `Retry-After` is a number or an HTTP date."
     for name,unit in (('retry-after-ms', 1000), ('retry-after', 1)):
@@ -90,7 +89,7 @@ def _retry_after(headers) -> float|None:
         try: return max(0., email.utils.parsedate_to_datetime(v).timestamp() - time.time())
         except ValueError: pass
 
-# %% ../nbs/02c_wire.ipynb #00000017
+# %% ../nbs/02c_wire.ipynb #00000018
 class Refused(Exception): "The endpoint will not answer this one question."
 
 _mend = {401: 'set OPENAI_API_KEY to a key of this endpoint', 402: 'add credit to the account', 403: 'use a key that may use this model', 
@@ -106,7 +105,7 @@ def read_status(status:int, body, headers, endpoint:str, model:str) -> Exception
     if status in (408, 409, 425, 429) or status >= 500: return Fault(f'HTTP {status}', _retry_after(headers), busy=status in (429, 503, 529))
     return UserError(f'{endpoint}: {model} gets {status}: {scrub(e.get("message") or "")[:300]}', _mend.get(status, 'the request itself is at fault'))
 
-# %% ../nbs/02c_wire.ipynb #0000001a
+# %% ../nbs/02c_wire.ipynb #0000001b
 def read_exception(e:Exception, endpoint:str, model:str) -> Exception:
     "What an exception of the openai client means."
     import httpx2, openai
@@ -116,7 +115,7 @@ def read_exception(e:Exception, endpoint:str, model:str) -> Exception:
     never = isinstance(e.__cause__ or e, (httpx2.ConnectError, httpx2.ConnectTimeout))
     return Fault('cannot connect' if never else 'connection lost', busy=True, lost=not never)
 
-# %% ../nbs/02c_wire.ipynb #0000001d
+# %% ../nbs/02c_wire.ipynb #0000001e
 def unknown_parameter(e:Exception, # what the openai client raised
                       sent:dict    # the request's body
                      ) -> str|None:
@@ -128,7 +127,7 @@ def unknown_parameter(e:Exception, # what the openai client raised
     refused = re.search(r'(?i)support|unknown|unrecogni[sz]ed|not permitted|not allowed|extra|must be|at most', said)
     return next((p for p in ('n', 'seed', 'temperature') if p in sent and refused and re.search(rf'[`\'"]{p}[`\'"]', said)), None)
 
-# %% ../nbs/02c_wire.ipynb #00000020
+# %% ../nbs/02c_wire.ipynb #00000021
 def _read_choice(c) -> Reply|None:
     "The reply in a choice; None where it has no text."
     m = c.get('message') or {}; text = m.get('content')
@@ -137,7 +136,7 @@ def _read_choice(c) -> Reply|None:
     if not isinstance(text, str) or not text.strip(): return None
     return Reply(text, 'length' if c.get('finish_reason') == 'length' else 'stop')
 
-# %% ../nbs/02c_wire.ipynb #00000021
+# %% ../nbs/02c_wire.ipynb #00000022
 def read_body(raw:bytes # of a 200 answer
              ) -> tuple:
     "The replies in their order, prompt tokens, completion tokens."
@@ -148,7 +147,7 @@ def read_body(raw:bytes # of a 200 answer
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError): pass
     raise Fault('unreadable body', lost=True)
 
-# %% ../nbs/02c_wire.ipynb #00000025
+# %% ../nbs/02c_wire.ipynb #00000026
 class Gate:
     "How many requests may be under way: adapts below a cap."
     def __init__(self, cap:int): self.cap,self.limit,self.running,self.ok,self.busy = cap,float(cap),0,0,0
