@@ -72,7 +72,7 @@ async def send(self:Sender, jobs:list):
         if jobs: await asyncio.shield(batch.done)
     except asyncio.CancelledError: # what is under way is paid for: wait, and keep it
         self._stop(batch, UserError('interrupted'))
-        if not batch.done.cancelled(): await asyncio.wait([batch.done])
+        if not batch.done.cancelled(): await asyncio.wait([batch.done]); batch.done.exception()
         raise
 
 # %% ../nbs/02d_send.ipynb #00000010
@@ -160,7 +160,7 @@ async def _attempt(self:Sender, job):
     try: self._answered(job, *read_body(await self._post(job)))
     except Fault as f: self._missed(job, f)
     except Refused: self._release(job); self._give_up(job, 'refused')
-    except Exception as e: self._release(job); self._stop(job.batch, e)
+    except Exception as e: self._stop(job.batch, e); self._release(job)
     finally: 
         self.gate.running -= 1; self.flying.discard(job)
         self._end(job)
@@ -230,7 +230,7 @@ def _learn(self:Sender, job):
 @patch
 def _answered(self:Sender, job, replies, prompt_tokens, completion_tokens):
     "Keep the replies, then count them, then ask again for those that are missing."
-    p,c = prompt_tokens or 0,completion_tokens or sum(len(r.text.encode('utf-8', 'replace')) for r in replies if r)
+    p,c = prompt_tokens or self._at_most(job).prompt_tokens,completion_tokens or sum(len(r.text.encode('utf-8', 'replace')) for r in replies if r)
     cost = Cost(p, c, price(self.model, p, c, self.prices) or 0.)
     self.ledger.put(job.key, job.first, replies, cost, self.endpoint, job.request, job.call)
     if job.call is not None: job.call = None; self.budget.add(job.most, -1); self.budget.add(cost)
@@ -318,9 +318,12 @@ def _stop(self:Sender, batch, error):
 # %% ../nbs/02d_send.ipynb #0000002d
 @patch
 def close(self:Sender):
-    "End the loop and the connections."
+    "Wait for what is under way, which is paid for; then end the connections and the loop."
     async def end():
+        for b in {j.batch for j in [*self.flying, *self.queue]}: self._stop(b, UserError('interrupted'))
+        if self.flying: print(f'teacher: waiting for {len(self.flying)} replies that are under way (Ctrl-C gives them up)', file=sys.stderr)
+        while self.flying: await asyncio.sleep(.05)
         if self.client: await self.client.close()
     if not self.thread.is_alive(): return
-    asyncio.run_coroutine_threadsafe(end(), self.loop).result(10)
+    asyncio.run_coroutine_threadsafe(end(), self.loop).result()
     self.loop.call_soon_threadsafe(self.loop.stop); self.thread.join(10)

@@ -74,7 +74,7 @@ def _wire(connections):
 class Fault(Exception):
     "An attempt that brought no reply, though another one may."
     def __init__(self, reason:str,     # in two words, as it is reported
-                 wait:float=None,      # seconds the server asks for
+                 wait:float=None,      # seconds the server asks for; 0 is ours: at once, and no attempt is counted
                  busy:bool=False,      # too much at once, or gone
                  lost:bool=False):     # perhaps answered and billed
         super().__init__(reason); self.reason,self.wait,self.busy,self.lost = reason,wait,busy,lost
@@ -102,7 +102,7 @@ def read_status(status:int, body, headers, endpoint:str, model:str) -> Exception
     kind = f'{e.get("code")} {e.get("type")}'
     if 'content_filter' in kind: return Refused(kind)
     if 'insufficient_quota' in kind: status = 402
-    if status in (408, 409, 425, 429) or status >= 500: return Fault(f'HTTP {status}', _retry_after(headers), busy=status in (429, 503, 529))
+    if status in (408, 409, 425, 429) or status >= 500: return Fault(f'HTTP {status}', _retry_after(headers) or None, busy=status in (429, 503, 529))
     return UserError(f'{endpoint}: {model} gets {status}: {scrub(e.get("message") or "")[:300]}', _mend.get(status, 'the request itself is at fault'))
 
 # %% ../nbs/02c_wire.ipynb #0000001b

@@ -15,6 +15,7 @@ defaults = dict(delay=0.,          # seconds before an answer
                 unknown=(),        # parameters that get a 400
                 first=0,           # faults only among this many first requests; 0: always
                 busy_above=0,      # 429 when more than this many are under way
+                usage=True,        # say how many tokens it took
                 prompt_tokens=20, completion_tokens=10, seed=0)
 
 class Chat:
@@ -35,7 +36,7 @@ class Chat:
         choices = [dict(index=i, message=dict(role='assistant', content=text(i)), finish_reason=finish) for i in range(n)]
         used = dict(prompt_tokens=self.s.prompt_tokens, completion_tokens=min(self.s.completion_tokens, ask.get('max_tokens') or 10**9)*n)
         used['total_tokens'] = sum(used.values())
-        return dict(id='chat-1', object='chat.completion', created=0, model=ask['model'], choices=[] if fault == 'empty' else choices, usage=used)
+        return dict(id='chat-1', object='chat.completion', created=0, model=ask['model'], choices=[] if fault == 'empty' else choices) | (dict(usage=used) if self.s.usage else {})
 
     async def answer(self, ask, entry):
         "status, headers, body; None to close the connection, a fault's name with it."
@@ -69,7 +70,7 @@ class Chat:
         finally: self.under_way -= 1
         if entry['fault'] == 'drop' and status == 200: return False
         whole = await self.write(w, status, headers, body, entry['fault'])
-        if status == 200: entry |= dict(sent=time.time(), tokens=body['usage']['total_tokens'])
+        if status == 200: entry |= dict(sent=time.time(), tokens=body.get('usage', {}).get('total_tokens', 0))
         return whole
 
     async def write(self, w, status, headers, body, fault=None):

@@ -71,6 +71,16 @@ def test_interrupted(cache):
     with Server(delay=.8) as s, Teacher('m', s.url, cache=cache, concurrency=20) as t:
         assert all(asyncio.run(cell(t))) and once(s) == 1                         # what was under way was kept
 
+def test_control_c(cache):
+    code = f'from synthrl.teacher import Teacher\nwith Teacher("m", URL, cache={str(cache)!r}, concurrency=20, budget_tokens=10**6) as t: t.ask([f"question {{i}}" for i in range(60)])'
+    with Server(delay=1.5) as s:
+        p = subprocess.Popen([sys.executable, '-c', code.replace('URL', repr(s.url))], stderr=subprocess.PIPE, text=True)
+        while len(s.log()) < 20: time.sleep(.05)
+        p.send_signal(signal.SIGINT); said = p.communicate(timeout=20)[1]
+        assert 'waiting for 20 replies' in said and 'KeyboardInterrupt' in said and 'never retrieved' not in said, said
+        with Teacher('m', s.url, cache=cache) as t:
+            assert all(t.ask(questions(60))) and t.usage['cached'] == 20 and once(s) == 1 and t.ledger.total('lost', 'reserved').tokens == 0
+
 # survived
 
 @pytest.mark.parametrize('library', ['aiohttp', 'httpx2'])
@@ -97,6 +107,10 @@ def test_retry_after_is_waited_out(cache, after, least):
     with Server(p429=1, first=1, retry_after=after) as s, Teacher('m', s.url, cache=cache) as t:
         assert t.ask(['q']) == [['q | 0']]
         a,b = [e['at'] for e in s.log()]; assert least <= b - a < least + 2
+
+def test_retry_after_nothing_ends(cache):
+    with Server(p429=1, retry_after='0') as s, Teacher('m', s.url, cache=cache, retries=2) as t:
+        assert t.ask(['q']) == [[]] and len(s.log()) == 3
 
 def test_429_is_cheap(cache):
     with Server(delay=.2, p429=.2) as s, Teacher('m', s.url, cache=cache) as t:
@@ -187,6 +201,11 @@ def test_budget_is_never_overrun(cache, faults):
                 with pytest.raises(BudgetReached): t.ask(questions(1000), max_tokens=100)
         assert 9_000 < spent(s) + 220*sum(e['fault'] in ('cut', 'drop') for e in s.log()) and spent(s) <= 12_000
         with Teacher('m', s.url, cache=cache) as t: assert all(t.ask(questions(200), max_tokens=100))
+
+def test_budget_without_usage(cache):
+    with Server(usage=False) as s, Teacher('m', s.url, cache=cache, budget_tokens=20_000) as t:
+        with pytest.raises(BudgetReached): t.ask([q*1000 for q in questions(40)], max_tokens=50)
+        assert len(s.log()) <= 2                                                 # of ten thousand letters each
 
 def test_dollars(cache, tmp_path):
     (tmp_path/'prices.toml').write_text('m = [1, 2]')
