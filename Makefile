@@ -25,4 +25,4 @@ bench: env
 	$(BIN)/python tests/bench.py
 
 clean:
-	rm -rf .venv runs build dist *.egg-info
+	rm -rf .venv build dist *.egg-info

@@ -50,6 +50,7 @@ def _setting(text):
     "`score.n=32` as a pair."
     key, equals, value = text.partition('=')
     if not equals: raise UserError(f'--set {text}: there is no =', 'write --set score.n=32')
+    if '.' not in key: raise UserError(f'--set {text}: `{key.strip()}` is no setting of a stage', 'write --set score.n=32; see settings.json for all of them')
     return key.strip(), value.strip()
 
 def _a_task(p): p.add_argument('task', metavar='TASK.toml', help='the task file, or the name of a bundled task')
@@ -63,6 +64,7 @@ def _a_run(p):
     p.add_argument('--base-url', metavar='U', help="the teacher's endpoint (default: OPENAI_BASE_URL, or OpenAI's own)")
     p.add_argument('--budget-usd', type=float, metavar='X', help='dollars for the teacher, over all runs in the folder; never overrun')
     p.add_argument('--budget-tokens', type=int, metavar='N', help='the same in tokens')
+    p.add_argument('--prices', metavar='FILE', help='a TOML file with lines such as "my-model" = [0.15, 0.6], for a teacher whose price is not known')
     p.add_argument('--seed', type=int, default=0, metavar='S', help='(default: 0)')
     p.add_argument('--out', metavar='DIR', help="the run's folder (default: runs/ and the task's name)")
     p.add_argument('--set', dest='changes', type=_setting, action='append', default=[], metavar='KEY=VALUE', help='any other setting, as in settings.json: --set score.n=32')
@@ -73,7 +75,7 @@ def _until(p): p.add_argument('--until', default='report', metavar='STAGE', help
 def _asked(a):
     "The arguments of run and preview as the functions take them."
     named = {k: getattr(a, k) for k in ('student', 'teacher', 'base_url') if getattr(a, k) is not None}
-    return dict(task=a.task, preset=a.preset, seed=a.seed, out=a.out, budget_usd=a.budget_usd, budget_tokens=a.budget_tokens) | named | dict(a.changes)
+    return {k: getattr(a, k) for k in ('task', 'preset', 'seed', 'out', 'budget_usd', 'budget_tokens', 'prices')} | named | dict(a.changes)
 
 def _say(line): print(line, flush=True)
 
@@ -91,7 +93,6 @@ def do_run(a):
 
 # %% ../nbs/13_cli.ipynb #00000017
 def _cost(e):
-    if e is None: return 'not measured: these replies were paid for before'
     usd = 'this model has no known price' if e['usd'] is None else f"${e['usd']:.2f}"
     return f"about {e['calls']:,} calls, {e['prompt_tokens']:,} prompt and {e['completion_tokens']:,} completion tokens: {usd}"
 

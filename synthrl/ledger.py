@@ -45,9 +45,11 @@ class Cost:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     usd: float = 0.
+    calls: int = 0     # requests, where several were added up
 
     @property
     def tokens(self): return self.prompt_tokens + self.completion_tokens
+    def __sub__(self, c): return Cost(self.prompt_tokens - c.prompt_tokens, self.completion_tokens - c.completion_tokens, self.usd - c.usd, self.calls - c.calls)
 
 # %% ../nbs/02b_ledger.ipynb #0000000b
 class Ledger:
@@ -157,16 +159,16 @@ def total(self:Ledger, *states) -> Cost:
     "What the calls in these states cost (all of them by default), over all runs."
     where = f'where state in ({",".join("?" * len(states))})' if states else ''
     with self.lock: 
-        return Cost(*self.db.execute(f'select coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(usd), 0.0) from calls {where}', states).fetchone())
+        return Cost(*self.db.execute(f'select coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(usd), 0.0), count(*) from calls {where}', states).fetchone())
 
 # %% ../nbs/02b_ledger.ipynb #0000001b
 @patch
 def worth(self:Ledger, asked:dict # {key: samples}
          ) -> Cost:
     "What the replies to these questions cost, whenever they were paid for."
-    sql = """select sum(prompt_tokens), sum(completion_tokens), sum(usd) from calls where id in (select distinct call from replies where key = ? and i < ?)"""
+    sql = """select sum(prompt_tokens), sum(completion_tokens), sum(usd), count(*) from calls where id in (select distinct call from replies where key = ? and i < ?)"""
     with self.lock: rows = [self.db.execute(sql, kn).fetchone() for kn in asked.items()]
-    return Cost(*(sum(r[j] or 0 for r in rows) for j in range(3)))
+    return Cost(*(sum(r[j] or 0 for r in rows) for j in range(4)))
 
 # %% ../nbs/02b_ledger.ipynb #0000001e
 @patch

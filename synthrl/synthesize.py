@@ -85,6 +85,7 @@ def first_readable(teacher:Teacher, prompts:list[str], read, # a function from a
         for i, texts in zip(todo, replies):
             out[i] = next((r for r in map(read, texts) if r is not None), None)
             if out[i] is None: report[_note(texts[-1]) if texts else 'lost'] += 1
+        if not any(replies): break # there is nobody to ask again
     return out
 
 # %% ../nbs/04_synthesize.ipynb #00000017
@@ -104,8 +105,9 @@ def find_keywords(task:Task, teacher:Teacher, settings:Synthesis=None) -> list[s
     def read(text):
         words = (read_object(text) or {}).get('keywords')
         return [w.strip() for w in words if isinstance(w, str) and w.strip()] or None if isinstance(words, list) else None
-    prompt = fill(KEYWORDS, task=task_block(task), examples=examples_block(task.demos[:cfg.shown_demos]))
-    words, = first_readable(teacher, [prompt], read, cfg, Counter(), schema_of(keywords=dict(type='array', items=TEXT)))
+    prompt, report = fill(KEYWORDS, task=task_block(task), examples=examples_block(task.demos[:cfg.shown_demos])), Counter()
+    words, = first_readable(teacher, [prompt], read, cfg, report, schema_of(keywords=dict(type='array', items=TEXT)))
+    if set(report) == {'lost'}: raise UserError(f'{teacher}: no reply could be had ({teacher.failures[-1]["reason"]})', 'see that this address answers chat completions, and do it again')
     if not words: raise UserError(f'{task.path or task.name}: the teacher named no keywords in {cfg.tries} replies', 'make `description` clearer, or take another teacher')
     return words
 
@@ -197,13 +199,15 @@ def tally(kind:str, answers:list[str]) -> list[tuple[str, int]]:
 
 # %% ../nbs/04_synthesize.ipynb #00000036
 def decide(task:Task, s:Sample, replies:list[str], # further answers to its question
-           min_agreement:float=.5) -> Sample|str:
+           min_agreement:float=.5,
+           asked:int=None) -> Sample|str: # how many answers were asked for; None: as many as there are
     "The sample with the answer of the majority; or why there is none."
     texts = [s.output, *replies]
     read = [extract(task.answer, t, task.labels, s.input) for t in texts]
     groups = tally(task.answer, [a for a in read if a is not None])
-    if not groups: return 'unanswered'
-    (best, n), votes = groups[0], sum(n for _, n in groups)
+    votes = sum(n for _, n in groups)
+    if votes < (1 + (len(replies) if asked is None else asked))/2: return 'unanswered'
+    best, n = groups[0]
     if len(groups) > 1 and groups[1][1] == n: return 'tied'
     if n/votes < min_agreement: return 'low_agreement'
     whole = next(t for t, a in zip(texts, read) if a is not None and same(task.answer, best, a))
@@ -216,9 +220,9 @@ def vote(task:Task, teacher:Teacher, samples:list[Sample],
     "The samples that a majority of the teacher's answers stands behind, with its answer and its share."
     cfg, report = settings or Synthesis(), Counter() if report is None else report
     prompts = [fill(SOLVE, task=task_block(task), question=block('question', s.input)) for s in samples]
-    replies = teacher.ask(prompts, n=cfg.votes if votes is None else votes, temperature=cfg.temperature, max_tokens=cfg.max_tokens, whole=True) if samples else []
-    least = cfg.min_agreement if min_agreement is None else min_agreement
-    decided = [decide(task, s, r, least) for s, r in zip(samples, replies)]
+    votes, least = cfg.votes if votes is None else votes, cfg.min_agreement if min_agreement is None else min_agreement
+    replies = teacher.ask(prompts, n=votes, temperature=cfg.temperature, max_tokens=cfg.max_tokens, whole=True) if samples else []
+    decided = [decide(task, s, r, least, votes) for s, r in zip(samples, replies)]
     report.update(d for d in decided if isinstance(d, str))
     return [d for d in decided if isinstance(d, Sample)]
 
@@ -302,7 +306,7 @@ def _rounds(task, teacher, passages, kept, seen, held, cfg, report):
         i = stop
 
 # %% ../nbs/04_synthesize.ipynb #00000053
-_reasons = dict(unusable='no usable reply', duplicates='near-duplicate', contaminated='in the test file', unanswered='no readable answer', 
+_reasons = dict(unusable='no usable reply', duplicates='near-duplicate', contaminated='in the test file', unanswered='too few readable answers', 
                 tied='votes tied', low_agreement='too little agreement')
 
 def shortfall(n:int, report:Counter) -> str:

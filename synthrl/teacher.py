@@ -52,7 +52,9 @@ class Teacher:
 def _check_settings(self:Teacher):
     if self.concurrency < 1: raise UserError(f'concurrency = {self.concurrency}', 'give at least 1')
     if self.budget_usd is not None and price_of(self.model, self.prices) is None:
-        raise UserError(f'budget_usd: the price of {self.model} is not known', f'give prices={{"{self.model}": (0.15, 0.6)}}, dollars per million prompt and completion tokens, or a file with such a table')
+        raise UserError(f'budget_usd: the price of {self.model} is not known', f'limit the tokens instead, or give prices: {{"{self.model}": (0.15, 0.6)}}, dollars per million prompt and completion tokens, or a file with such a table')
+    for name in ('budget_usd', 'budget_tokens'): 
+        if (b := getattr(self, name)) is not None and not b >= 0: raise UserError(f'{name} = {b}', 'give 0 or more, or leave it out for no limit')
 
 @patch
 def _check_key(self:Teacher, needed=False):
@@ -199,7 +201,7 @@ def estimate(self:Teacher, share:float # of the whole run: 3 samples of 500 are 
             ) -> Cost:
     "The cost of a whole run, when what was asked for so far is this share of it."
     w = self.worth()
-    return Cost(math.ceil(w.prompt_tokens/share), math.ceil(w.completion_tokens/share), w.usd/share)
+    return Cost(math.ceil(w.prompt_tokens/share), math.ceil(w.completion_tokens/share), w.usd/share, math.ceil(w.calls/share))
 
 # %% ../nbs/03_teacher.ipynb #00000022
 @patch(as_prop=True)

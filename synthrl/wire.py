@@ -19,7 +19,10 @@ TRANSPORTS = {'tiny': 'synthrl.tiny.teacher:transport'} # model: an httpx2.Async
 def find_endpoint(model:str, base_url:str=None) -> str:
     "The URL that names the endpoint in the cache and in messages; credentials in it are left out."
     if model in TRANSPORTS: return f'transport:{model}'
-    u = urlsplit(base_url or os.environ.get('OPENAI_BASE_URL') or 'https://api.openai.com/v1')
+    url = base_url or os.environ.get('OPENAI_BASE_URL') or 'https://api.openai.com/v1'
+    try: u = urlsplit(url); wrong = u.scheme not in ('http', 'https') or not u.hostname or u.port == 0
+    except ValueError: wrong = True
+    if wrong: raise UserError(f'base_url: {scrub(url)} is no address', 'write it like http://localhost:8000/v1')
     return urlunsplit((u.scheme, u.netloc.rpartition('@')[2], u.path.rstrip('/'), '', ''))
 
 # %% ../nbs/02c_wire.ipynb #00000009
