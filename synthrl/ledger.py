@@ -67,10 +67,10 @@ class Ledger:
     def get(self, keys:list, n:int) -> dict:
         "The replies that are there, `{key: {i: Reply}}`, samples 0 to n - 1."
         sql = 'select i, text, finish from replies where key = ? and i < ?'
-        with self.lock: return {k: {i: Reply(t, f) for i,t,f in self.db.execute(sql, (k, n))} for k in keys}
+        with self._reading(): return {k: {i: Reply(t, f) for i,t,f in self.db.execute(sql, (k, n))} for k in keys}
 
     def is_empty(self) -> bool:
-        with self.lock: return self.db.execute('select 1 from replies limit 1').fetchone() is None
+        with self._reading(): return self.db.execute('select 1 from replies limit 1').fetchone() is None
 
     def close(self): 
         with self.lock: self.db.close()
@@ -91,6 +91,13 @@ def _writing(self:Ledger):
         except sqlite3.Error as e:
             if self.db.in_transaction: self.db.execute('rollback')
             raise UserError(f'{self.path}: a reply could not be written ({e})', 'free some space and run the same command again; what was written before is kept') from None
+
+@patch
+@contextmanager
+def _reading(self:Ledger):
+    with self.lock:
+        try: yield
+        except sqlite3.DatabaseError as e: raise UserError(f'{self.path}: cannot be read ({e})', 'move it away; the replies in it will be asked for again') from None
 
 @patch
 def _call(self:Ledger, db, call, state, endpoint, request, cost):
@@ -158,7 +165,7 @@ class Budget:
 def total(self:Ledger, *states) -> Cost:
     "What the calls in these states cost (all of them by default), over all runs."
     where = f'where state in ({",".join("?" * len(states))})' if states else ''
-    with self.lock: 
+    with self._reading(): 
         return Cost(*self.db.execute(f'select coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(usd), 0.0), count(*) from calls {where}', states).fetchone())
 
 # %% ../nbs/02b_ledger.ipynb #0000001b
@@ -167,7 +174,7 @@ def worth(self:Ledger, asked:dict # {key: samples}
          ) -> Cost:
     "What the replies to these questions cost, whenever they were paid for."
     sql = """select sum(prompt_tokens), sum(completion_tokens), sum(usd), count(*) from calls where id in (select distinct call from replies where key = ? and i < ?)"""
-    with self.lock: rows = [self.db.execute(sql, kn).fetchone() for kn in asked.items()]
+    with self._reading(): rows = [self.db.execute(sql, kn).fetchone() for kn in asked.items()]
     return Cost(*(sum(r[j] or 0 for r in rows) for j in range(4)))
 
 # %% ../nbs/02b_ledger.ipynb #0000001e

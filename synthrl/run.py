@@ -183,7 +183,8 @@ def paid(self:Run):
 # %% ../nbs/12_run.ipynb #00000020
 def make_initial(run:Run):
     "The first samples."
-    passages, lost = [Passage(**r) for r in read_jsonl(run.path/'passages.jsonl')], Counter()
+    try: passages, lost = [Passage(**r) for r in read_jsonl(run.path/'passages.jsonl')], Counter()
+    except TypeError: raise UserError(f'{run.path}/passages.jsonl: a line of it is no passage', 'delete the file and run the same command again') from None
     cfg = replace(run.parts['synthesis'], seed=run.seed)
     held = [s.input for s in read_test(run.task)]
     samples = synthesize(run.task, run.teacher, passages, settings=cfg, held=held, report=lost)
@@ -374,9 +375,8 @@ def run(task, # a Task, or the path or bundled name of a task file
     "From a task to a better model; gives the summary. A call that is repeated does what is left to do."
     stages, job = _up_to(until), _begin(task, preset, out, seed, dict(budget_usd=budget_usd, budget_tokens=budget_tokens, prices=prices), say, **changes)
     with claim(job.path, job.task.name):
-        job.load(); _note(job, preset)
         try:
-            _check_needs(job, stages)
+            _check_needs(job.load(), stages); _note(job, preset)
             for stage in stages: 
                 if stage.name == 'eval' and not job.task.test: say('eval      left out: the task has no `test` file')
                 else: do(job, stage)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['BUNDLED', 'BACKENDS', 'Completion', 'model_path', 'check_hub', 'render', 'seed_all', 'fit_length', 'free_memory',
-           'on_gpu', 'import_engines', 'VLLMStudent', 'TransformersStudent', 'ServerStudent', 'find_backend',
-           'load_student']
+           'have_room', 'unanswered', 'on_gpu', 'import_engines', 'VLLMStudent', 'TransformersStudent', 'ServerStudent',
+           'find_backend', 'load_student']
 
 # %% ../nbs/05_student.ipynb #00000003
 import gc, hashlib, importlib.util, os, tempfile
@@ -81,6 +81,14 @@ def free_memory():
     if torch.cuda.is_available(): torch.cuda.empty_cache()
 
 # %% ../nbs/05_student.ipynb #0000001a
+def have_room(tokenizer, prompts:list[str], max_length:int) -> list[bool]:
+    "Which prompts leave room for an answer, one token or more."
+    texts = [render(tokenizer, p) for p in prompts]
+    return [len(ids) + 1 < max_length for ids in tokenizer(texts)['input_ids']] if texts else []
+
+def unanswered(n:int) -> list[Completion]: return [Completion('', 0, False)]*n
+
+# %% ../nbs/05_student.ipynb #0000001c
 def on_gpu() -> bool:
     import torch
     return torch.cuda.is_available()
@@ -92,7 +100,7 @@ def import_engines():
     os.environ.setdefault('VLLM_LOGGING_LEVEL', 'ERROR')
     if importlib.util.find_spec('unsloth'): import unsloth
 
-# %% ../nbs/05_student.ipynb #0000001b
+# %% ../nbs/05_student.ipynb #0000001d
 class VLLMStudent:
     "A student on vLLM."
     def __init__(self, model:str, max_length:int=4096, # prompt and answer together, tokens
@@ -100,23 +108,25 @@ class VLLMStudent:
         import_engines()
         from vllm import LLM
         extra = dict(gpu_memory_utilization=gpu_share) if on_gpu() else dict(dtype='float32', enforce_eager=True, enable_prefix_caching=False)
-        self.llm = LLM(model=model_path(model), max_model_len=fit_length(model, max_length), seed=0, 
+        self.max_length = fit_length(model, max_length)
+        self.llm = LLM(model=model_path(model), max_model_len=self.max_length, seed=0, 
                        disable_log_stats=True, use_tqdm_on_load=False, **extra)
         self.tokenizer = self.llm.get_tokenizer()
 
     def sample(self, prompts:list[str], n:int=1, temperature:float=.7, max_tokens:int=2048, seed:int=0) -> list[list[Completion]]:
         "`n` answers to each prompt."
         from vllm import SamplingParams
+        room = have_room(self.tokenizer, prompts, self.max_length)
         seed_all(seed, prompts)
         params = SamplingParams(n=n, temperature=temperature, max_tokens=max_tokens)
-        outs = self.llm.generate([render(self.tokenizer, p) for p in prompts], params, use_tqdm=False)
-        return [[Completion(c.text, len(c.token_ids), c.finish_reason == 'stop') for c in o.outputs] for o in outs]
+        outs = iter(self.llm.generate([render(self.tokenizer, p) for p, ok in zip(prompts, room) if ok], params, use_tqdm=False))
+        return [[Completion(c.text, len(c.token_ids), c.finish_reason == 'stop') for c in next(outs).outputs] if ok else unanswered(n) for ok in room]
 
     def close(self):
         "Free the memory that the engine holds."
         self.llm = None; free_memory()
 
-# %% ../nbs/05_student.ipynb #0000001e
+# %% ../nbs/05_student.ipynb #00000020
 class TransformersStudent:
     "A student on transformers' `generate`."
     def __init__(self, model:str, max_length:int=4096, # prompt and answer together, tokens
@@ -132,14 +142,16 @@ class TransformersStudent:
 
     def sample(self, prompts:list[str], n:int=1, temperature:float=.7, max_tokens:int=2048, seed:int=0) -> list[list[Completion]]:
         "`n` answers to each prompt."
-        size = max(1, self.batch // n)
-        return [c for i in range(0, len(prompts), size) for c in self._batch(prompts[i:i+size], n, temperature, max_tokens, seed)]
+        size, room = max(1, self.batch // n), have_room(self.tokenizer, prompts, self.max_length)
+        short = [p for p, ok in zip(prompts, room) if ok]
+        made = (c for i in range(0, len(short), size) for c in self._batch(short[i:i+size], n, temperature, max_tokens, seed))
+        return [next(made) if ok else unanswered(n) for ok in room]
 
     def close(self):
         "Free the memory that the model holds."
         self.model = None; free_memory()
 
-# %% ../nbs/05_student.ipynb #0000001f
+# %% ../nbs/05_student.ipynb #00000021
 @patch
 def _batch(self:TransformersStudent, prompts, n, temperature, max_tokens, seed):
     import torch
@@ -165,7 +177,7 @@ def _cut(ids, eos):
     end = next((i for i, t in enumerate(ids) if t in eos), None)
     return ids[:end], end is not None
 
-# %% ../nbs/05_student.ipynb #00000021
+# %% ../nbs/05_student.ipynb #00000023
 class ServerStudent:
     "A student behind an OpenAI-compatible address."
     def __init__(self, model:str, base_url:str=None, **kw): # kw: as for `Teacher`
@@ -181,7 +193,7 @@ class ServerStudent:
 
     def close(self): self.folder.cleanup()
 
-# %% ../nbs/05_student.ipynb #00000023
+# %% ../nbs/05_student.ipynb #00000025
 BACKENDS = dict(vllm=VLLMStudent, transformers=TransformersStudent, openai=ServerStudent)
 
 def find_backend(backend:str='auto', base_url:str=None) -> str:

@@ -163,3 +163,30 @@ def test_interrupt_and_budget(here):
     assert synthrl(*args, '--out', 'undisturbed', cwd=here).returncode == 0
     t, u = paid(), json.loads((here/'undisturbed'/'summary.json').read_text())['teacher']
     assert (t['calls'], t['prompt_tokens']) == (u['calls'], u['prompt_tokens'])
+
+
+def test_values_that_no_stage_can_work_with(here):
+    for change, said in {'score.n=0': '1 or more', 'synthesis.duplicate=1': 'between 0 and 1', 'score.temperature=nan': '0 or more', 'plan.backend=vlm': 'vllm', 'grpo.micro_batch=7': 'divide', 'seed=3': 'no setting'}.items():
+        refused(synthrl('run', 'task.toml', *SMALL, '--set', change, '--out', 'out', cwd=here), change.partition('=')[0].partition('.')[2] or change, said)
+    refused(synthrl('run', 'task.toml', *SMALL, '--seed', '-1', cwd=here), 'seed = -1')
+    refused(synthrl('run', 'task.toml', *SMALL, '--budget-usd', '-1', cwd=here), 'budget_usd')
+    refused(synthrl('run', 'task.toml', *SMALL, '--teacher', 'm', '--base-url', '127.0.0.1:80/v1', cwd=here), 'base_url', 'no address')
+    assert not (here/'out').exists()
+
+
+def test_a_damaged_run_is_taken_up(here):
+    (here/'afile').write_text('')
+    refused(synthrl('run', 'task.toml', *SMALL, '--out', 'afile', cwd=here), 'afile: is no folder', '--out')
+    first = synthrl('run', 'task.toml', *SMALL, '--out', 'out', cwd=here); whole = made(here/'out')
+    for name, text in {'settings.json': '{', 'stages.json': '[1]'}.items():
+        (here/'out'/name).write_text(text)
+        assert synthrl('run', 'task.toml', *SMALL, '--out', 'out', cwd=here).returncode == first.returncode == 0 and made(here/'out') == whole
+
+
+def test_results_of_other_settings_are_left_out(here):
+    synthrl('run', 'task.toml', *SMALL, '--out', 'out', cwd=here)
+    r = synthrl('run', 'task.toml', *SMALL, '--seed', '5', '--until', 'passages', '--out', 'out', cwd=here)
+    s = json.loads((here/'out'/'summary.json').read_text())
+    assert s['seed'] == 5 and s['stale'] == ['initial'] and s['counts']['initial'] == 0 and 'left out of the summary: initial' in r.stdout
+    settings = (here/'out'/'settings.json').read_text()
+    assert synthrl('preview', 'task.toml', '--preset', 'laptop', '--out', 'out', cwd=here).returncode == 0 and (here/'out'/'settings.json').read_text() == settings
