@@ -15,20 +15,26 @@ from .task import Sample, Task, UserError, write_text
 from .verify import judge_all
 
 # %% ../nbs/10_evaluate.ipynb #00000006
+def _wilson(p, n, level):
+    "Wilson's interval for a share p of n draws."
+    from scipy import stats
+    z = stats.norm.ppf((1 + level)/2)
+    mid, half = p + z*z/(2*n), z*(p*(1 - p)/n + z*z/(4*n*n))**.5
+    return [float(max(0., (mid - half)/(1 + z*z/n))), float(min(1., (mid + half)/(1 + z*z/n)))]
+
+# %% ../nbs/10_evaluate.ipynb #00000009
 def interval(shares, # share of right answers for each question, 0..1
-             level:float=0.95, # how often such an interval is to hold the truth
-             resamples:int=10_000, # bootstrap draws of the questions
-             seed:int=0) -> list[float]: # of the bootstrap
-    "Low and high end of the accuracy: Wilson when each share is 0 or 1, else a bootstrap by question."
+             level:float=0.95) -> list[float]: # how often such an interval is to hold the truth
+    "Low and high end of the accuracy: Wilson's interval for as many draws as the questions are worth."
     import numpy as np
     from scipy import stats
-    shares = np.asarray(shares, float)
-    if not len(shares): raise UserError('evaluate: there are no questions', 'give the task a `test` file with at least one')
-    if np.isin(shares, (0, 1)).all(): ci = stats.binomtest(int(shares.sum()), len(shares)).proportion_ci(level, method='wilson')
-    else: ci = stats.bootstrap((shares,), np.mean, confidence_level=level, n_resamples=resamples, method='percentile', rng=seed).confidence_interval
-    return [float(ci.low), float(ci.high)]
+    shares = np.asarray(shares, float); n = len(shares)
+    if not n: raise UserError('evaluate: there are no questions', 'give the task a `test` file with at least one')
+    p, spread, worth = shares.mean(), shares.var(), n
+    if spread > 1e-12: worth = max(n, n*p*(1 - p)/spread*(stats.norm.ppf((1 + level)/2)/stats.t.ppf((1 + level)/2, n - 1))**2)
+    return _wilson(p, worth, level)
 
-# %% ../nbs/10_evaluate.ipynb #0000000e
+# %% ../nbs/10_evaluate.ipynb #00000017
 def pass_at(k:int, # answers one may give
             n:int, # answers there are
             right:int) -> float: # how many of them are right
@@ -37,7 +43,7 @@ def pass_at(k:int, # answers one may give
     if not 1 <= k <= n: raise UserError(f'evaluate: pass@{k} needs at least {k} answers a question, there are {n}', 'raise `k`')
     return 1 - comb(n - right, k)/comb(n, k)
 
-# %% ../nbs/10_evaluate.ipynb #00000012
+# %% ../nbs/10_evaluate.ipynb #0000001b
 @dataclass
 class Evaluation:
     "One model's answers to the test questions, and what they come to."
@@ -63,7 +69,7 @@ class Evaluation:
         return (f'{self.accuracy:.1%} [{lo:.1%}, {hi:.1%}] of {len(self.rows)} questions, k = {self.k}, '
                 f'unreadable {self.unreadable:.1%}, truncated {self.truncated:.1%}')
 
-# %% ../nbs/10_evaluate.ipynb #00000016
+# %% ../nbs/10_evaluate.ipynb #0000001f
 @dataclass
 class Evaluate:
     "How a model is examined."
@@ -73,12 +79,12 @@ class Evaluate:
     limit: int = 0           # questions at most, the first ones; 0 is all
     seed: int = 0            # of the sampling when k > 1
 
-# %% ../nbs/10_evaluate.ipynb #00000019
+# %% ../nbs/10_evaluate.ipynb #00000023
 def _row(s, answers, verdicts):
     return dict(id=s.id, input=s.input, label=s.label, answers=[c.text for c in answers],
                 verdicts=[str(getattr(v, 'value', v)) for _, v in zip(answers, verdicts)], finished=[bool(c.finished) for c in answers])
 
-# %% ../nbs/10_evaluate.ipynb #0000001a
+# %% ../nbs/10_evaluate.ipynb #00000024
 def evaluate(task:Task, student, # anything with `sample`, see synthrl.student
              test:list[Sample],
              k:int|None=None, # answers a question; None is the settings'
@@ -92,7 +98,7 @@ def evaluate(task:Task, student, # anything with `sample`, see synthrl.student
     verdicts = iter(judge_all(task.answer, texts, gold, task.labels, asked))
     return Evaluation([_row(s, cs, verdicts) for s, cs in zip(test, answers)], k, heat)
 
-# %% ../nbs/10_evaluate.ipynb #0000001e
+# %% ../nbs/10_evaluate.ipynb #00000028
 def _newcombe(base, trained, level):
     "Interval of the difference of two paired proportions, from the shares (0 or 1)."
     import numpy as np
@@ -104,25 +110,23 @@ def _newcombe(base, trained, level):
     side = lambda x, y: np.sqrt(max(0., x*x - 2*phi*x*y + y*y))
     return [float(p - q - side(p - lp, uq - q)), float(p - q + side(up - p, q - lq))]
 
-# %% ../nbs/10_evaluate.ipynb #00000022
-def _bootstrap(diff, level, resamples=10_000, seed=0):
-    "Interval of the mean difference when the questions are drawn again."
-    import numpy as np
-    from scipy import stats
-    ci = stats.bootstrap((diff,), np.mean, confidence_level=level, n_resamples=resamples, method='percentile', rng=seed).confidence_interval
-    return [float(ci.low), float(ci.high)]
+# %% ../nbs/10_evaluate.ipynb #0000002f
+def _paired(base, trained, level):
+    "Interval of the mean difference of shares."
+    lo, hi = interval((trained - base + 1)/2, level)
+    return [2*lo - 1, 2*hi - 1]
 
-# %% ../nbs/10_evaluate.ipynb #00000026
+# %% ../nbs/10_evaluate.ipynb #00000034
 def _p_value(diff, seed=0):
     "Two-sided: would so large a mean difference come by chance?"
     import numpy as np
     from scipy import stats
     diff = diff[diff != 0]
-    if not len(diff): return 1.
+    if len(diff) < 2: return 1.
     if np.isin(diff, (-1, 1)).all(): return float(stats.binomtest(int((diff > 0).sum()), len(diff)).pvalue)
     return float(stats.permutation_test((diff,), np.mean, permutation_type='samples', n_resamples=9_999, rng=seed).pvalue)
 
-# %% ../nbs/10_evaluate.ipynb #00000027
+# %% ../nbs/10_evaluate.ipynb #00000035
 @dataclass
 class Comparison:
     "How much better the trained model is on the same questions."
@@ -135,17 +139,16 @@ class Comparison:
     def __repr__(self):
         return f'{self.accuracy*100:+.1f} points [{self.ci[0]*100:+.1f}, {self.ci[1]*100:+.1f}], p = {self.p:.2g}; better on {self.won} questions, worse on {self.lost}'
 
-# %% ../nbs/10_evaluate.ipynb #00000028
+# %% ../nbs/10_evaluate.ipynb #00000036
 def compare(base:Evaluation, trained:Evaluation, level:float=0.95) -> Comparison:
     "Trained against base, question by question."
     import numpy as np
     if [r['id'] for r in base.rows] != [r['id'] for r in trained.rows]: raise UserError('compare: the two evaluations are of different questions', 'evaluate both on the same test')
     b, t = np.array(base.shares, float), np.array(trained.shares, float)
-    binary = np.isin(np.concatenate([b, t]), (0, 1)).all()
-    ci = _newcombe(b, t, level) if binary else _bootstrap(t - b, level)
+    ci = (_newcombe if np.isin([b, t], (0, 1)).all() else _paired)(b, t, level)
     return Comparison(float((t - b).mean()), ci, _p_value(t - b), int((t > b).sum()), int((t < b).sum()))
 
-# %% ../nbs/10_evaluate.ipynb #0000002f
+# %% ../nbs/10_evaluate.ipynb #00000040
 def write_evaluations(path, base:Evaluation, trained:Evaluation):
     "Both models' answers, one question a line."
     def line(b, t):
@@ -153,7 +156,7 @@ def write_evaluations(path, base:Evaluation, trained:Evaluation):
         return dict(id=b['id'], input=b['input'], label=b['label'], temperature=base.temperature, base=own(b), trained=own(t))
     write_text(path, ''.join(json.dumps(line(b, t), ensure_ascii=False) + '\n' for b, t in zip(base.rows, trained.rows)))
 
-# %% ../nbs/10_evaluate.ipynb #00000030
+# %% ../nbs/10_evaluate.ipynb #00000041
 def to_evaluations(rows:list[dict]) -> tuple[Evaluation, Evaluation]: # base, trained
     "The two examinations in the rows of an eval.jsonl."
     def one(who):

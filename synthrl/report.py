@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['report']
 
-# %% ../nbs/11b_report.ipynb #00000002
+# %% ../nbs/11b_report.ipynb #00000003
 import base64, json
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from fastcore.xml import (H1, H2, Body, Details, Div, Figcaption, Figure, Head, 
                           Strong, Style, Summary, Table, Tbody, Td, Th, Thead, Title, Tr, to_xml)
 from .task import UserError, read_jsonl, write_text
 
-# %% ../nbs/11b_report.ipynb #00000007
+# %% ../nbs/11b_report.ipynb #00000008
 def _pct(x, digits=1): return '–' if x is None else f'{100*x:.{digits}f} %'
 def _span(ci, scale=100): return f'[{scale*ci[0]:.1f}, {scale*ci[1]:.1f}]'
 def _num(x):
@@ -21,7 +21,7 @@ def _num(x):
     if isinstance(x, (bool, str)): return str(x)
     return f'{x:,.4g}' if isinstance(x, float) else f'{x:,}'
 
-# %% ../nbs/11b_report.ipynb #00000008
+# %% ../nbs/11b_report.ipynb #00000009
 def _tile(label, value, note=''): return Div(Small(label), Strong(value), Small(note), cls='tile')
 
 def _numbers(s):
@@ -34,8 +34,10 @@ def _numbers(s):
                    P(f'Accuracy on {n:,} held-out questions, {how} to each, the same engine and decoding for both models. '
                      'In brackets 95 % intervals; the difference is paired by question.', cls='note'))
 
-# %% ../nbs/11b_report.ipynb #0000000d
-def _table(head, rows): return Table(Thead(Tr(*map(Th, head))), Tbody(*[Tr(*map(Td, r)) for r in rows]))
+# %% ../nbs/11b_report.ipynb #0000000e
+def _table(head, rows, cls=''):
+    "A table that scrolls where the screen is too narrow for it."
+    return Div(Table(Thead(Tr(*map(Th, head))), Tbody(*[Tr(*map(Td, r)) for r in rows]), cls=cls), cls='wide')
 
 def _families(samples, n=4):
     "Questions that were rewritten, each followed by its rewrites; else the first ones."
@@ -47,37 +49,46 @@ def _families(samples, n=4):
     chosen = [p for pair in zip(*[k[:n//2] for k in kinds.values() if k]) for p in pair] or samples[:n]
     return [x for p in chosen for x in [p, *by_parent.get(p['id'], [])]]
 
-# %% ../nbs/11b_report.ipynb #0000000e
+# %% ../nbs/11b_report.ipynb #0000000f
 def _samples(samples, titles):
     if not samples: return ''
     row = lambda s: (s.get('origin', ''), s['input'], s.get('answer') or s.get('output', ''), _pct(s.get('agreement'), 0), _pct(s.get('pass_rate'), 0),
                      titles.get(s.get('passage'), s.get('passage', '')))
     return Section(H2('Samples, and where they come from'),
-                    _table(['made as', 'question', 'label', 'votes that agree', 'student solves', 'passage'], map(row, _families(samples))))
+                    _table(['made as', 'question', 'label', 'votes that agree', 'student solves', 'passage'], map(row, _families(samples)), 'samples'))
 
-# %% ../nbs/11b_report.ipynb #00000012
+# %% ../nbs/11b_report.ipynb #00000013
 def _first(rows, base, trained, n):
     right = lambda r, who: r[who]['verdicts'][0] == 'correct'
     return [r for r in rows if right(r, 'base') == base and right(r, 'trained') == trained][:n]
 
 def _answers(rows):
     if not rows: return ''
-    cell = lambda r, who: Td(Pre(r[who]['answers'][0]), Small(r[who]['verdicts'][0] + ('' if r[who]['finished'][0] else ', cut at the limit')))
+    cell = lambda r, who: (Pre(r[who]['answers'][0].strip()), Small(r[who]['verdicts'][0] + ('' if r[who]['finished'][0] else ', cut at the limit')))
     groups = {'won': _first(rows, False, True, 3), 'lost': _first(rows, True, False, 2), 'neither': _first(rows, False, False, 2)}
-    body = [Tr(Td(kind), Td(r['input']), Td(r['label']), cell(r, 'base'), cell(r, 'trained')) for kind, rs in groups.items() for r in rs]
-    return Section(H2('Answers before and after'), Table(Thead(Tr(*map(Th, ['', 'question', 'label', 'base', 'trained']))), Tbody(*body)))
+    body = [(kind, r['input'], r['label'], cell(r, 'base'), cell(r, 'trained')) for kind, rs in groups.items() for r in rs]
+    return Section(H2('Answers before and after'), _table(['', 'question', 'label', 'base', 'trained'], body, 'answers'))
 
-# %% ../nbs/11b_report.ipynb #00000016
+# %% ../nbs/11b_report.ipynb #00000017
 CAPTIONS = dict(accuracy='Accuracy on the held-out questions, with 95 % intervals.',
-                pass_rates='How often the untrained student solves each question. A pile at 0 is hopeless or mislabelled, a pile at 1 teaches nothing.',
+                pass_rates='How often the untrained student solves each question{sampled}. A pile at 0 is hopeless or mislabelled, a pile at 1 teaches nothing.{unlike}',
                 training='Training: each step thin, the running mean thick. A log-probability gap near zero means that the rollouts come from the model that learns.',
                 agreement='The share of the teacher\'s votes behind each label.', lengths='How long the questions are.')
 
-def _picture(path, text):
-    data = base64.b64encode(path.read_bytes()).decode()
-    return Figure(Img(src=f'data:image/png;base64,{data}', alt=text), Figcaption(text))
+def _captions(settings):
+    "What stands below each picture."
+    score, exam = settings.get('score', {}), settings.get('evaluate', {})
+    how = 'one greedy answer' if exam.get('k') == 1 else f'{exam.get("k")} answers at temperature {exam.get("temperature")}'
+    both = dict(sampled=f', of {score["n"]} answers sampled at temperature {score["temperature"]}', 
+                unlike=f' The accuracy is of {how} to each question instead and can be far from the mean pass rate.') if score and exam else dict(sampled='', unlike='')
+    return {k: v.format(**both) for k, v in CAPTIONS.items()}
 
-# %% ../nbs/11b_report.ipynb #00000017
+# %% ../nbs/11b_report.ipynb #0000001b
+def _picture(path, text):
+    png = path.read_bytes(); width = int.from_bytes(png[16:20], 'big')   # pixels, from the header
+    return Figure(Div(Img(src=f'data:image/png;base64,{base64.b64encode(png).decode()}', alt=text, style=f'min-width: {width*65//100}px'), cls='wide'), Figcaption(text))
+
+# %% ../nbs/11b_report.ipynb #0000001d
 def _flat(d, prefix=''):
     "A nested dict as (dotted name, value) pairs."
     for k, v in d.items():
@@ -87,40 +98,71 @@ def _flat(d, prefix=''):
 def _facts(title, d): 
     return Details(Summary(title), _table(['', ''], [(k, json.dumps(v) if isinstance(v, list) else _num(v)) for k, v in _flat(d)])) if d else ''
 
-# %% ../nbs/11b_report.ipynb #0000001b
+# %% ../nbs/11b_report.ipynb #00000021
+def _plain(settings):
+    "The settings, with a word where one did not count."
+    exam = settings.get('evaluate', {})
+    if exam.get('k') != 1 or 'temperature' not in exam: return settings
+    return settings | dict(evaluate=exam | dict(temperature=f'{exam["temperature"]} (only when k > 1; one answer is greedy)'))
+
+# %% ../nbs/11b_report.ipynb #00000025
+def _left_out(stale):
+    if not stale: return ''
+    return P(f'Made with other settings and not shown: {", ".join(stale)}. Run the same command without --until to make them anew.', cls='stand-in')
+
+# %% ../nbs/11b_report.ipynb #00000027
 CSS = '''
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2.5rem auto; padding: 0 1.2rem }
 h1 { font-size: 1.7rem; margin: 0 } h2 { font-size: 1.1rem; margin: 2.4rem 0 .6rem } p { max-width: 44rem }
 .note, figcaption, small { color: #666; font-size: .85rem } .stand-in { border-left: 4px solid #1d3a5f; background: #f3f5f8; padding: .6rem 1rem }
 .tiles { display: flex; flex-wrap: wrap; gap: 1rem; margin: 1.4rem 0 .6rem } .tile { flex: 1; min-width: 10rem; border: 1px solid #ddd; border-radius: 6px; padding: .8rem 1rem }
 .tile small { display: block } .tile strong { font-size: 1.9rem; color: #1d3a5f; font-weight: 600 }
-figure { margin: 1.2rem 0 } img { max-width: 100% } pre { margin: 0; white-space: pre-wrap; font-size: .85rem }
+figure { margin: 1.2rem 0 } img { max-width: 100% } .wide { overflow-x: auto } pre { margin: 0; white-space: pre-wrap; font-size: .85rem; max-height: 20rem; overflow: auto }
 table { border-collapse: collapse; width: 100%; font-size: .85rem } th { text-align: left; color: #666; font-weight: 500 }
 td, th { padding: .35rem .8rem .35rem 0; border-bottom: 1px solid #e6e6e6; vertical-align: top } td { overflow-wrap: break-word } td:first-child { white-space: nowrap }
+.samples, .answers { min-width: 40rem } .answers th:nth-child(n+4) { width: 27% }
 details { margin: .8rem 0 } summary { cursor: pointer; font-weight: 600 }
 '''
 
-# %% ../nbs/11b_report.ipynb #0000001c
-def _rows(folder, name): return read_jsonl(folder/name) if (folder/name).exists() else []
+# %% ../nbs/11b_report.ipynb #00000028
+class _Files:
+    "The files of a run whose stages are not stale."
+    def __init__(self, folder, stale): self.folder, self.stale = folder, stale
+    def rows(self, *stages): # the first stage that has any
+        return next((r for s in stages if s not in self.stale and (p := self.folder/f'{s}.jsonl').exists() and (r := read_jsonl(p))), [])
+    def pictures(self, captions):
+        if 'figures' in self.stale: return []
+        return [_picture(p, text) for name, text in captions.items() if (p := self.folder/'figures'/f'{name}.png').exists()]
 
+# %% ../nbs/11b_report.ipynb #00000029
 def _page(folder, s, settings):
     "The whole page as one tree of tags."
-    titles = {p.get('id'): p.get('title', '') for p in _rows(folder, 'passages.jsonl')}
-    shown = [_picture(p, text) for name, text in CAPTIONS.items() if (p := folder/'figures'/f'{name}.png').exists()]
+    stale = s.get('stale') or []; files = _Files(folder, stale)
+    titles = {p.get('id'): p.get('title', '') for p in files.rows('passages')}
     made = ' → '.join(f'{n:,} {k}' for k, n in s.get('counts', {}).items() if n and k != 'test')
     facts = [_facts(t, s.get(k)) for t, k in (('Teacher: calls, tokens, cost', 'teacher'), ('Training', 'grpo'), ('Seconds', 'seconds'), ('Dropped and repaired', 'reports'))]
     return Html(Head(Meta(charset='utf-8'), Title(f'synthrl: {s.get("task", folder.name)}'), Style(Safe(CSS))), Body(
         H1(s.get('task', folder.name)), P(f'student {s.get("student")} · teacher {s.get("teacher", {}).get("model")} · preset {s.get("preset")} · seed {s.get("seed")}', cls='note'),
-        _numbers(s), *[P(t, cls='stand-in') for t in s.get('stand_ins', [])], P(f'Samples: {made}.') if made else '', *shown,
-        _samples(_rows(folder, 'scored.jsonl') or _rows(folder, 'synth.jsonl') or _rows(folder, 'initial.jsonl'), titles), 
-        _answers(_rows(folder, 'eval.jsonl')), H2('Cost and settings'), *facts, _facts('Settings', settings), _facts('Versions', s.get('versions'))), lang='en')
+        _left_out(stale), '' if 'eval' in stale else _numbers(s), *[P(t, cls='stand-in') for t in s.get('stand_ins', [])], P(f'Samples: {made}.') if made else '',
+        *files.pictures(_captions(settings)), _samples(files.rows('scored', 'synth', 'initial'), titles), _answers(files.rows('eval')),
+        H2('Cost and settings'), *facts, _facts('Settings', _plain(settings)), _facts('Versions', s.get('versions'))), lang='en')
 
-# %% ../nbs/11b_report.ipynb #0000001d
+# %% ../nbs/11b_report.ipynb #0000002a
+def _read(path):
+    "A JSON object of a run's folder, or a line that says what to do."
+    try:
+        if isinstance(found := json.loads(path.read_text(encoding='utf-8')), dict): return found
+        why = 'no JSON object'
+    except (OSError, ValueError) as e: why = getattr(e, 'strerror', None) or e
+    folder = path.parent
+    if not any((folder/f).exists() for f in ('settings.json', 'stages.json')):
+        raise UserError(f'{folder}: not the folder of a run ({why})', 'give the folder that `synthrl run` wrote')
+    raise UserError(f'{path}: cannot be read ({why})', 'run `synthrl run` on the folder again: it writes this file anew')
+
+# %% ../nbs/11b_report.ipynb #0000002b
 def report(folder) -> Path: # a run's folder, finished or not
     "Write `report.html` into a run's folder and give its path."
     folder = Path(folder)
-    try: s, settings = (json.loads((folder/f).read_text(encoding='utf-8')) for f in ('summary.json', 'settings.json'))
-    except (OSError, ValueError) as e: 
-        raise UserError(f'{folder}: not the folder of a run ({getattr(e, "strerror", None) or e})', 'give the folder that `synthrl run` wrote') from None
+    s, settings = _read(folder/'summary.json'), _read(folder/'settings.json')
     write_text(folder/'report.html', to_xml(_page(folder, s, settings), indent=False))
     return folder/'report.html'
