@@ -200,7 +200,7 @@ def find_backend(backend:str='auto', base_url:str=None) -> str:
     "For auto a server where there is an address, else vLLM where it is installed, else transformers."
     if backend == 'auto' and base_url: return 'openai'
     if backend == 'auto': backend = next((b for b in ('vllm', 'transformers') if importlib.util.find_spec(b)), None)
-    if backend is None: raise UserError('student: neither vLLM nor transformers is installed', 'pip install "synthrl[train]" (on a CPU "synthrl[cpu]"), or give a server with base_url')
+    if backend is None: raise UserError('student: neither vLLM nor transformers is installed', 'pip install "synthrl[train]" (on a CPU "synthrl[cpu]")')
     if backend not in BACKENDS: raise UserError(f'backend: there is no {backend!r}', f'there are: auto, {", ".join(BACKENDS)}')
     return backend
 
