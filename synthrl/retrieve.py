@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['SHOWN', 'Passage', 'pieces', 'tokens', 'iter_passages', 'read_passages', 'BM25', 'passages_for', 'build_library',
-           'open_library', 'library_of']
+           'open_library', 'library_of', 'check_library']
 
 # %% ../nbs/02_retrieve.ipynb #00000003
 import json, os, re, shutil
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
-from .task import Task, UserError, data_path, _read_line
+from .task import Task, UserError, data_path, _read_line, _read_text, _unreadable
 
 # %% ../nbs/02_retrieve.ipynb #00000006
 @dataclass
@@ -40,10 +41,10 @@ def _from_jsonl(path, name):
             if not line.strip(): continue
             row = _read_line(path, i, line)
             if not isinstance(row.get('text'), str): raise UserError(f'{path}:{i}: `text` is missing', 'give every row of the passages a "text"')
-            yield Passage(str(row.get('id', f'{name}:{i}')), str(row.get('title') or ''), row['text'][:SHOWN])
+            yield Passage(f'{name}:{i}' if row.get('id') in (None, '') else str(row['id']), str(row.get('title') or ''), row['text'][:SHOWN])
 
 def _from_txt(path, name):
-    for i, p in enumerate(pieces(path.read_text(encoding='utf-8-sig')), 1):
+    for i, p in enumerate(pieces(_read_text(path)), 1):
         yield Passage(f'{name}:{i}', path.stem.replace('_', ' '), p)
 
 # %% ../nbs/02_retrieve.ipynb #0000000e
@@ -51,30 +52,44 @@ def tokens(text:str) -> list[str]:
     "The words that the search sees: runs of letters a to z and digits, in lower case."
     return re.findall(r'[a-z0-9]+', text.lower())
 
-# %% ../nbs/02_retrieve.ipynb #00000010
+# %% ../nbs/02_retrieve.ipynb #00000011
+def _numbered(passages):
+    "The passages with ids of their own: `a` that comes again is `a:2`, then `a:3`."
+    last = {}
+    for p in passages:
+        name = p.id
+        while name in last: last[p.id] += 1; name = f'{p.id}:{last[p.id]}'
+        last[name] = 1
+        yield p if name == p.id else replace(p, id=name)
+
+# %% ../nbs/02_retrieve.ipynb #00000013
+def _files(folder):
+    "The files of a library, with their names in it."
+    if folder.is_file(): return [(folder, folder.name)]
+    files = sorted(p for p in folder.rglob('*') if p.suffix in ('.jsonl', '.txt') and p.is_file())
+    if not files: os.listdir(folder) # an error where there is no folder
+    return [(p, str(p.relative_to(folder))) for p in files]
+
+# %% ../nbs/02_retrieve.ipynb #00000014
 def iter_passages(folder=''):
     "The passages of a library one after another, so that a large one need not fit in memory."
-    folder = Path(folder) if folder else data_path('passages')
-    try:
-        files = [folder] if folder.is_file() else sorted(p for p in folder.rglob('*') if p.suffix in ('.jsonl', '.txt'))
-        if not files: os.listdir(folder) 
-        for path in files:
-            name = path.name if path == folder else str(path.relative_to(folder))
-            for p in (_from_txt if path.suffix == '.txt' else _from_jsonl)(path, name):
-                if tokens(f'{p.title} {p.text}'): yield p
-    except (OSError, UnicodeDecodeError) as e:
-        raise UserError(f'{getattr(e, "filename", None) or folder}: cannot be read ({getattr(e, "strerror", None) or e})', 
-                        'check the path under `passages` in the task file') from None
+    path = folder = Path(folder) if folder else data_path('passages')
+    def found():
+        nonlocal path
+        for path, name in _files(folder): yield from (_from_txt if path.suffix == '.txt' else _from_jsonl)(path, name)
+    try: yield from _numbered(p for p in found() if tokens(f'{p.title} {p.text}'))
+    except (OSError, UnicodeDecodeError) as e: raise _unreadable(path, e, 'check the path under `passages` in the task file') from None
 
-# %% ../nbs/02_retrieve.ipynb #00000011
-def read_passages(folder='' # a folder of .jsonl or .txt files, or one such file; '' is the bundled library
+# %% ../nbs/02_retrieve.ipynb #00000015
+def read_passages(folder='', # a folder of .jsonl or .txt files, or one such file; '' is the bundled library
+                  limit:int|None=None # passages at most, the first ones
                  ) -> list[Passage]:
     "The passages of a library; an empty one is an error."
-    found = list(iter_passages(folder))
+    found = list(islice(iter_passages(folder), limit))
     if not found: raise UserError(f'{folder or "data/passages"}: no passages in it', 'put .jsonl or .txt files there, or leave `passages` out of the task file')
     return found
 
-# %% ../nbs/02_retrieve.ipynb #00000018
+# %% ../nbs/02_retrieve.ipynb #0000001c
 def _idf(df, # array: in how many passages a word is
          n:int): # how many passages there are
     "What a word weighs: rank-bm25's rule, and Lucene's where that one has no positive mean."
@@ -83,7 +98,7 @@ def _idf(df, # array: in how many passages a word is
     floor = .25 * idf.mean()  # words in more than half of the passages (rank-bm25's epsilon)
     return np.where(idf < 0, floor, idf) if floor > 0 else np.log1p((n - df + .5) / (df + .5))
 
-# %% ../nbs/02_retrieve.ipynb #00000019
+# %% ../nbs/02_retrieve.ipynb #0000001d
 def _okapi(docs:list[list[str]]):
     "A function from words to one score a passage, through rank-bm25 (k1 = 1.5, b = 0.75)."
     import numpy as np
@@ -94,7 +109,7 @@ def _okapi(docs:list[list[str]]):
     engine.idf = dict(zip(df, _idf(np.array(list(df.values())), len(docs)).tolist()))
     return engine.get_scores
 
-# %% ../nbs/02_retrieve.ipynb #0000001a
+# %% ../nbs/02_retrieve.ipynb #0000001e
 def _best(scores, k:int) -> list[int]:
     "Places of the `k` highest scores; passages that tie stay in the library's order."
     import numpy as np
@@ -106,7 +121,7 @@ def _best(scores, k:int) -> list[int]:
     best = hits[s >= np.partition(s, -k)[-k]]
     return best[np.argsort(-scores[best], kind='stable')][:k].tolist()
 
-# %% ../nbs/02_retrieve.ipynb #0000001b
+# %% ../nbs/02_retrieve.ipynb #0000001f
 class BM25:
     "A library that can be searched by keywords."
     def __init__(self, passages,  # a list of `Passage`, or anything that gives one for a number
@@ -121,13 +136,13 @@ class BM25:
         s = self.scores(tokens(keywords if isinstance(keywords, str) else ' '.join(keywords)))
         return [replace(self.passages[i], score=float(s[i])) for i in _best(s, k)]
 
-# %% ../nbs/02_retrieve.ipynb #0000001f
+# %% ../nbs/02_retrieve.ipynb #00000023
 def passages_for(keywords:list[str], library:BM25, n:int) -> list[Passage]:
     "One passage for each of `n` samples: distinct ones as far as there are, then from the top again."
     found = library.search(keywords, n)
     return [found[i % len(found)] for i in range(n)]
 
-# %% ../nbs/02_retrieve.ipynb #00000023
+# %% ../nbs/02_retrieve.ipynb #00000027
 def _reweigh(engine, n:int):
     "Give a finished bm25s index the word weights of `_idf` in place of Lucene's."
     import numpy as np
@@ -135,7 +150,7 @@ def _reweigh(engine, n:int):
     lucene = np.log1p((n - df + .5) / (df + .5))
     engine.scores['data'] *= np.repeat((_idf(df, n) / lucene).astype('float32'), df)
 
-# %% ../nbs/02_retrieve.ipynb #00000024
+# %% ../nbs/02_retrieve.ipynb #00000028
 def _write_rows(passages, path, vocab:dict) -> list[list[int]]:
     "Write the passages, one a line, as they come; give the numbers of their words."
     rows, starts = [], []
@@ -147,7 +162,7 @@ def _write_rows(passages, path, vocab:dict) -> list[list[int]]:
     Path(path).with_suffix('.mmindex.json').write_text(json.dumps(starts))
     return rows
 
-# %% ../nbs/02_retrieve.ipynb #00000025
+# %% ../nbs/02_retrieve.ipynb #00000029
 def build_library(passages, # an iterable of `Passage`, such as `iter_passages(folder)`
                   folder) -> Path: # where the index goes; it must not be there yet
     "Write a searchable library to disk; a folder half written is never left under its name."
@@ -164,14 +179,14 @@ def build_library(passages, # an iterable of `Passage`, such as `iter_passages(f
     os.replace(part, folder)
     return folder
 
-# %% ../nbs/02_retrieve.ipynb #00000027
+# %% ../nbs/02_retrieve.ipynb #0000002b
 class _Rows:
     "Passages on disk, one read at a time."
     def __init__(self, rows): self.rows = rows
     def __len__(self): return len(self.rows)
     def __getitem__(self, i): return Passage(**self.rows[int(i)])
 
-# %% ../nbs/02_retrieve.ipynb #00000028
+# %% ../nbs/02_retrieve.ipynb #0000002c
 def open_library(folder='' # a library's folder, or an index that `build_library` made; '' is the bundled one
                 ) -> BM25:
     "A library ready to be searched: memory-mapped where it is an index, else read and kept."
@@ -180,8 +195,17 @@ def open_library(folder='' # a library's folder, or an index that `build_library
     engine = Engine.load(folder, mmap=True, load_corpus=True, show_progress=False, verbosity=0)
     return BM25(_Rows(engine.corpus), lambda words: engine.get_scores_from_ids(engine.get_tokens_ids(words)))
 
-# %% ../nbs/02_retrieve.ipynb #0000002c
+# %% ../nbs/02_retrieve.ipynb #00000030
+def _of_task(task, read):
+    "What `read` makes of the task's library; an error names the task and the key."
+    try: return read(task.file(task.passages) if task.passages else '')
+    except UserError as e: raise UserError(f'{task.path or task.name}: `passages`: {e}') from None
+
+# %% ../nbs/02_retrieve.ipynb #00000031
 def library_of(task:Task) -> BM25:
     "The library that a task names under `passages`."
-    try: return open_library(task.file(task.passages) if task.passages else '')
-    except UserError as e: raise UserError(f'{task.path or task.name}: `passages`: {e}') from None
+    return _of_task(task, open_library)
+
+def check_library(task:Task, n:int=100): # passages to read
+    "Refuse a task whose library's beginning cannot be read; nothing is indexed."
+    _of_task(task, lambda folder: read_passages(folder, n))

@@ -4,28 +4,28 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'UserError', 'data_path', 'Sample', 'write_text', 'to_dict', 'write_samples', 'read_jsonl', 'to_sample',
-           'read_samples', 'Task', 'read_test']
+           'read_samples', 'Task', 'NotHere', 'read_test']
 
-# %% ../nbs/00_task.ipynb #00000002
+# %% ../nbs/00_task.ipynb #00000003
 import difflib, errno, hashlib, json, os, random, re, tempfile, tomllib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-# %% ../nbs/00_task.ipynb #00000005
+# %% ../nbs/00_task.ipynb #00000006
 class UserError(Exception):
     "A mistake of the user's: one line that names the file, the key and the mend."
     def __init__(self, what:str, # what is wrong, beginning with the file or the setting
                  mend:str=''): # what to do about it
         super().__init__(' '.join(f'{what} — {mend}'.split()) if mend else ' '.join(what.split()))
 
-# %% ../nbs/00_task.ipynb #00000008
+# %% ../nbs/00_task.ipynb #00000009
 def data_path(name:str='' # a file below `data/`, such as `tasks/word_problems.toml`
              ) -> Path:
     "The path of a bundled file, in a checkout or in an installed copy."
     inside = Path(__file__).parent/'data'
     return (inside if inside.exists() else Path(__file__).parent.parent/'data')/name
 
-# %% ../nbs/00_task.ipynb #0000000b
+# %% ../nbs/00_task.ipynb #0000000c
 @dataclass
 class Sample:
     "One question with its answer, and what the stages found out about it."
@@ -51,7 +51,7 @@ class Sample:
         "What an answer is compared with."
         return self.answer or self.output
 
-# %% ../nbs/00_task.ipynb #00000010
+# %% ../nbs/00_task.ipynb #00000011
 def write_text(path, # where to
                text:str):
     "Write a file whole or not at all (temporary file, fsync, rename)."
@@ -66,7 +66,7 @@ def write_text(path, # where to
             raise UserError(f'{path}: the disk is full', 'free some space and run the same command again; nothing made so far is lost') from None
         raise
 
-# %% ../nbs/00_task.ipynb #00000011
+# %% ../nbs/00_task.ipynb #00000012
 def to_dict(s:Sample) -> dict: 
     "The fields of a sample that say something."
     return {k: v for k, v in asdict(s).items() if v not in (None, '')}
@@ -75,20 +75,31 @@ def write_samples(path, samples:list[Sample]):
     "One sample a line."
     write_text(path, ''.join(json.dumps(to_dict(s), ensure_ascii=False) + '\n' for s in samples))
 
-# %% ../nbs/00_task.ipynb #00000014
+# %% ../nbs/00_task.ipynb #00000015
+def _unreadable(path, e, mend='check the path'):
+    "The error for a file that cannot be opened or decoded."
+    if isinstance(e, UnicodeDecodeError): return UserError(f'{path}: not UTF-8', 'save it as UTF-8')
+    return UserError(f'{path}: cannot be read ({e.strerror or e})', mend)
+
+# %% ../nbs/00_task.ipynb #00000016
+def _read_text(path, mend:str='check the path') -> str: # what to do where there is no such file
+    "The text of a user's file."
+    try: return Path(path).read_text(encoding='utf-8-sig')
+    except (OSError, UnicodeDecodeError) as e: raise _unreadable(path, e, mend) from None
+
+# %% ../nbs/00_task.ipynb #00000019
 def _read_line(path, i, line):
     try: row = json.loads(line)
-    except ValueError: raise UserError(f'{path}:{i}: not a JSON object', 'write one JSON object a line') from None
+    except (ValueError, RecursionError): row = None
+    if '\\ud' in line.lower(): row = json.loads(json.dumps(row, ensure_ascii=False).encode('utf-8', 'replace')) # half an emoji, as a text that was cut has
     if not isinstance(row, dict): raise UserError(f'{path}:{i}: not a JSON object', 'write one JSON object a line')
     return row
 
 def read_jsonl(path) -> list[dict]:
     "The rows of a JSON-lines file; an unreadable line is named by its number."
-    try: text = Path(path).read_text(encoding='utf-8')
-    except (OSError, UnicodeDecodeError) as e: raise UserError(f'{path}: cannot be read ({e})', 'check the path') from None
-    return [_read_line(path, i, l) for i, l in enumerate(text.split('\n'), 1) if l.strip()]
+    return [_read_line(path, i, l) for i, l in enumerate(_read_text(path).split('\n'), 1) if l.strip()]
 
-# %% ../nbs/00_task.ipynb #00000015
+# %% ../nbs/00_task.ipynb #0000001a
 def to_sample(row:dict, **defaults # fields to set where the row has none
              ) -> Sample:
     "A sample from a row; unknown columns are left out."
@@ -101,12 +112,12 @@ def read_samples(path, **defaults) -> list[Sample]:
     "The samples of a JSON-lines file."
     return [to_sample(r, **defaults) for r in read_jsonl(path)]
 
-# %% ../nbs/00_task.ipynb #00000019
+# %% ../nbs/00_task.ipynb #0000001e
 KINDS = dict(number='one number, after #### or at the end', math='a LaTeX or numeric expression, in \\boxed{}',
              choice='a letter, A to Z', label='one of the words in `labels`', yes_no='yes or no',
              text='this text, but for case, spaces, articles and punctuation')
 
-# %% ../nbs/00_task.ipynb #0000001a
+# %% ../nbs/00_task.ipynb #0000001f
 @dataclass
 class Task:
     "What a model should become good at: the one file a user writes."
@@ -131,7 +142,7 @@ class Task:
 
     def ask(self, question:str) -> str:
         "The prompt that the student sees for a question."
-        parts = dict(description=self.description, input=question, input_format=self.input_format, output_format=self.output_format)
+        parts = {k: getattr(self, k) for k in _shown} | dict(input=question)
         return _fill(self.prompt, parts).strip()
 
     def file(self, name:str) -> Path:
@@ -139,80 +150,119 @@ class Task:
         beside = Path(self.path).parent/name
         return beside if self.path and beside.exists() else Path(name)
 
-# %% ../nbs/00_task.ipynb #0000001b
+# %% ../nbs/00_task.ipynb #00000020
+_shown = ('description', 'input_format', 'output_format') # what `prompt` may show beside {input}
+
 def _fill(template, parts):
     "Put `parts` where their {name} stands; what is put in is not looked at again."
     return re.sub(r'\{([\w ]+)\}', lambda m: str(parts.get(m[1], m[0])), template)
 
-# %% ../nbs/00_task.ipynb #0000001d
+# %% ../nbs/00_task.ipynb #00000022
 _needed = dict(name='name = "my_task"', description='description = "what the task is"', 
                output_format='output_format = "how an answer is written"', answer='answer = "number"')
 _lists = ('labels', 'demos')
 
+def _instead(name, known, show='`{}`'):
+    "The mend for an unknown name: the known one that is like it, or all of them."
+    near = difflib.get_close_matches(name, known, 1)
+    return f'did you mean {show.format(near[0])}?' if near else f'there are: {", ".join(map(show.format, known))}'
+
+def _is_text(v): return isinstance(v, str) and bool(v.strip())
+
+# %% ../nbs/00_task.ipynb #00000023
 def _check_type(path, k, v):
     want = list if k in _lists else dict if k == 'columns' else str
     if not isinstance(v, want): raise UserError(f'{path}: `{k}` must be a {dict(list="list", dict="table", str="string")[want.__name__]}', f'it is {v!r}')
 
 def _check_keys(path, raw, known):
     for k, v in raw.items():
-        if k not in known:
-            near = difflib.get_close_matches(k, known, 1)
-            raise UserError(f'{path}: unknown key `{k}`', f'did you mean `{near[0]}`?' if near else f'known keys: {", ".join(known)}')
+        if k not in known: raise UserError(f'{path}: unknown key `{k}`', _instead(k, known))
         _check_type(path, k, v)
     for k, example in _needed.items():
         if not raw.get(k, '').strip(): raise UserError(f'{path}: `{k}` is missing', f'add {example}')
 
-# %% ../nbs/00_task.ipynb #0000001e
-def _check_values(path, raw):
-    kind = raw['answer']
-    if kind not in KINDS:
-        near = difflib.get_close_matches(kind, KINDS, 1)
-        raise UserError(f'{path}: unknown answer = "{kind}"', (f'did you mean "{near[0]}"? ' if near else '') + f'there are: {", ".join(KINDS)}')
-    if kind == 'label' and not raw.get('labels'): raise UserError(f'{path}: answer = "label" needs `labels`', 'add labels = ["entailment", "neutral"]')
-    if '{input}' not in raw.get('prompt', '{input}'): raise UserError(f'{path}: `prompt` has no {{input}}', 'put {input} where the question goes')
-    for d in raw.get('demos', []):
-        if not (isinstance(d, dict) and isinstance(d.get('input'), str) and isinstance(d.get('output'), str)):
-            raise UserError(f'{path}: `demos` needs {{ input = "…", output = "…" }} in each entry', f'got {d!r}')
+# %% ../nbs/00_task.ipynb #00000025
+_columns = ('input', 'output', 'answer', 'options')
 
-# %% ../nbs/00_task.ipynb #0000001f
+def _check_columns(path, columns):
+    for k, v in columns.items():
+        if k not in _columns: raise UserError(f'{path}: unknown key `columns.{k}`', _instead(k, _columns, '`columns.{}`'))
+        if k != 'options' and not isinstance(v, str): raise UserError(f'{path}: `columns.{k}` must be a string', f'it is {v!r}; write {k} = "question" with the name of the column')
+        if k == 'options' and not (isinstance(v, list) and len(v) > 1 and all(map(_is_text, v))):
+            raise UserError(f'{path}: `columns.options` must be a list of two columns or more, the right one first', f'it is {v!r}; write options = ["right", "wrong"]')
+
+# %% ../nbs/00_task.ipynb #00000027
+def _check_prompt(path, prompt, known):
+    if '{input}' not in prompt: raise UserError(f'{path}: `prompt` has no {{input}}', 'put {input} where the question goes')
+    filled = ('input', *_shown)
+    for latex, name in re.findall(r'(\\\w+)?\{([\w ]+)\}', prompt):
+        if not latex and name not in filled and (name in known or difflib.get_close_matches(name, filled, 1)):
+            raise UserError(f'{path}: `prompt` has {{{name}}}, which nothing is put into', _instead(name, filled, '{{{}}}'))
+
+# %% ../nbs/00_task.ipynb #00000029
+def _check_lists(path, raw):
+    for l in raw.get('labels', []):
+        if not _is_text(l): raise UserError(f'{path}: `labels` must be texts, {l!r} is none', f'write labels = ["{l}", …]' if str(l).strip() else 'leave it out')
+    for i, d in enumerate(raw.get('demos', []), 1):
+        if not (isinstance(d, dict) and _is_text(d.get('input')) and _is_text(d.get('output'))):
+            raise UserError(f'{path}: `demos`, entry {i} needs both an input and an output', f'write {{ input = "…", output = "…" }} in place of {d!r}')
+
+# %% ../nbs/00_task.ipynb #0000002a
+def _check_values(path, raw, known):
+    kind, name = raw['answer'], raw['name']
+    if not re.fullmatch(r'\w[\w .-]{0,99}', name): raise UserError(f'{path}: `name` becomes the name of a folder, which "{name[:99]}" cannot be', 'use letters, digits, space, . _ and -')
+    if kind not in KINDS: raise UserError(f'{path}: unknown answer = "{kind}"', _instead(kind, list(KINDS), '"{}"'))
+    if kind == 'label' and not raw.get('labels'): raise UserError(f'{path}: answer = "label" needs `labels`', 'add labels = ["entailment", "neutral"]')
+    _check_prompt(path, raw.get('prompt', '{input}'), known)
+    _check_lists(path, raw); _check_columns(path, raw.get('columns', {}))
+
+# %% ../nbs/00_task.ipynb #0000002b
 def _load_task(cls, path):
     bundled = data_path(f'tasks/{path}.toml')
     if not path.exists() and bundled.exists(): path = bundled
-    try: raw = tomllib.loads(path.read_text(encoding='utf-8'))
+    try: raw = tomllib.loads(_read_text(path, 'check the path of the task file'))
     except tomllib.TOMLDecodeError as e: raise UserError(f'{path}: not valid TOML ({e})', 'put text in quotes and lists in brackets') from None
-    except (OSError, UnicodeDecodeError) as e:
-        raise UserError(f'{path}: cannot be read ({getattr(e, "strerror", None) or e})', 'check the path of the task file') from None
-    _check_keys(path, raw, [f.name for f in fields(cls) if f.name != 'path'])
-    _check_values(path, raw)
+    known = [f.name for f in fields(cls) if f.name != 'path']
+    _check_keys(path, raw, known); _check_values(path, raw, known)
     return cls(**raw, path=str(path))
 
-# %% ../nbs/00_task.ipynb #00000027
+# %% ../nbs/00_task.ipynb #00000033
+class NotHere(UserError):
+    "A mistake of nobody's: the data set or the package that reads it is not on this machine."
+
+# %% ../nbs/00_task.ipynb #00000035
 def _read_parquet(path):
     try: from pyarrow import parquet
-    except ImportError: raise UserError(f'{path}: reading .parquet needs pyarrow', 'pip install pyarrow, or save the file as .jsonl') from None
+    except ImportError: raise NotHere(f'{path}: reading .parquet needs pyarrow', 'pip install pyarrow, or save the file as .jsonl') from None
     try: return parquet.read_table(path).to_pylist()
     except Exception as e: raise UserError(f'{path}: cannot be read ({type(e).__name__})', 'check that it is a Parquet file') from None
 
 def _read_hub(name, limit):
     data, config, split = (name.split(':') + ['', ''])[:3]
     try: from datasets import load_dataset
-    except ImportError: raise UserError(f'`{name}`: reading it needs the datasets package', 'pip install datasets, or name a .jsonl file') from None
+    except ImportError: raise NotHere(f'"{name}" is a data set, and reading it needs the datasets package', 'pip install datasets, or name a .jsonl file beside the task') from None
     load = lambda **kw: load_dataset(data, config or None, split=split or 'test', **kw)
-    try: rows = load()
-    except RuntimeError: rows = load(revision='refs/convert/parquet') # data sets that come as a script
+    try: 
+        try: rows = load()
+        except RuntimeError: rows = load(revision='refs/convert/parquet') # data sets that come as a script
+    except Exception as e: raise NotHere(f'"{name}" cannot be loaded ({type(e).__name__})', 'check the name and the network, or name a .jsonl or .parquet file beside the task') from None
     return list(rows.select(range(min(limit, len(rows)))) if limit else rows)
 
-# %% ../nbs/00_task.ipynb #00000028
+# %% ../nbs/00_task.ipynb #00000036
+def _read_file(path, name):
+    if path.is_dir(): raise UserError(f'"{name}" is a folder', 'name one .jsonl or .parquet file in it')
+    if not path.exists(): raise UserError(f'"{name}": there is no such file', 'name a .jsonl or .parquet file beside the task')
+    return _read_parquet(path) if path.suffix == '.parquet' else read_jsonl(path)
+
 def _read_rows(task, which, limit):
     name = getattr(task, which); path = task.file(name)
-    if path.exists(): return (_read_parquet(path) if path.suffix == '.parquet' else read_jsonl(path))[:limit]
-    where, mend = f'{task.path or task.name}: `{which}` = "{name}"', 'name a .jsonl or .parquet file beside the task'
-    if path.suffix in ('.jsonl', '.parquet') or not re.fullmatch(r'[\w.-]+/[\w.-]+(:[\w.-]*){0,2}', name): raise UserError(f'{where}: there is no such file', mend)
-    try: return _read_hub(name, limit)
-    except UserError: raise
-    except Exception as e: raise UserError(f'{where}: cannot be loaded ({type(e).__name__})', f'check the name and the network, or {mend}') from None
+    hub = not path.exists() and path.suffix not in ('.jsonl', '.parquet') and re.fullmatch(r'[\w.-]+/[\w.-]+(:[\w.-]*){0,2}', name)
+    try: rows = _read_hub(name, limit) if hub else _read_file(path, name)
+    except UserError as e: raise type(e)(f'{task.path or task.name}: `{which}`: {e}') from None
+    if not rows: raise UserError(f'{task.path or task.name}: `{which}`: "{name}" has no questions in it', f'write one JSON object a line, or leave `{which}` out')
+    return rows[:limit]
 
-# %% ../nbs/00_task.ipynb #0000002a
+# %% ../nbs/00_task.ipynb #00000038
 def _letters(options): return ' '.join(f'{chr(65+i)}: {o}' for i, o in enumerate(options))
 
 def _cell(value):
@@ -225,7 +275,7 @@ def _column(row, how):
     if how in row or not names: return row.get(how) if how else ''
     return _fill(how, {n: _cell(row[n]) for n in names}) if all(n in row for n in names) else None
 
-# %% ../nbs/00_task.ipynb #0000002b
+# %% ../nbs/00_task.ipynb #00000039
 def _renamed(task, row):
     "The row with the columns that a sample has."
     new = row | {k: v for k, c in task.columns.items() if k != 'options' and (v := _column(row, c)) is not None}
@@ -234,10 +284,10 @@ def _renamed(task, row):
         right = options[0]; random.Random(_cell(new.get('input'))).shuffle(options)
         new |= dict(input=f'{_cell(new.get("input")).strip()} {_letters(options)}', answer=chr(65 + options.index(right)))
     answer = new.get('answer')
-    if task.answer == 'choice' and isinstance(answer, int): new['answer'] = chr(65 + answer)
+    if task.answer == 'choice' and isinstance(answer, int) and 0 <= answer < 26: new['answer'] = chr(65 + answer)
     return {k: _cell(v) if isinstance(v, (list, dict)) else v for k, v in new.items()}
 
-# %% ../nbs/00_task.ipynb #0000002c
+# %% ../nbs/00_task.ipynb #0000003a
 def read_test(task:Task, 
               limit:int|None=None, # rows at most, the first ones
               which:str='test' # or train
