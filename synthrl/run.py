@@ -17,7 +17,7 @@ from pathlib import Path
 from fastcore.basics import patch
 
 from .adapt import Adapt, adapt
-from .check import check, table
+from .check import check, check_gold, table
 from .evaluate import Evaluate, compare, evaluate, to_evaluations, write_evaluations
 from .folder import Job, Stage, claim, do, fingerprint, stale, to_json
 from .ledger import Ledger, price_of
@@ -353,7 +353,7 @@ def _begin(task, preset, out, seed, budget, say, student=None, teacher=None, bas
     task = task if isinstance(task, Task) else Task.load(task)
     named = {'plan.student': student, 'plan.teacher': teacher, 'plan.base_url': base_url}
     parts = choose(preset, **{k: v for k, v in named.items() if v is not None} | changes)
-    read_test(task)                                    # an unreadable test file is told now, not after the training
+    check_gold(task)                                   # a test set that cannot be read or judged is told now, not after the training
     return Run(Path(out or f'runs/{task.name}'), task, parts, seed, {k: v for k, v in budget.items() if v is not None}, say)
 
 # %% ../nbs/12_run.ipynb #00000048

@@ -27,7 +27,7 @@ class Synthesis:
     min_agreement: float = .5  # share of the readable votes that the majority needs, 0..1 (ours; paper 1: any majority)
     pattern_demos: int = 50    # demonstrations shown for the pattern, at most (paper 1)
     shown_demos: int = 3       # demonstrations in a prompt that shows some (paper 1)
-    passage_chars: int = 2048  # characters of the passage that are shown (paper 1)
+    passage_chars: int = 2048  # characters of the passage that are shown, no more than the library keeps of one (paper 1)
     tries: int = 3             # replies to one prompt until one can be read (ours)
     extra: float = 1.          # further attempts before giving up, as a share of n (ours)
     duplicate: float = .8      # questions count as one from this overlap of word shingles on, Jaccard 0..1 (ours)
