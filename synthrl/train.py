@@ -234,7 +234,7 @@ def train(task:Task, student:str,    # a folder, a hub name, or "tiny"
     net, tok = load_trainable(student, settings)
     for line in preflight(task, samples, settings, tok, room): print('train:', line)
     trainer = make_trainer(task, net, tok, in_order(samples, settings, seed), settings, work, seed, room)
-    saved = last_checkpoint(work)
+    saved = last_checkpoint(work); start -= sum(r.get('seconds', 0) for r in read_log(work/'log.jsonl')) # of the steps that are kept
     trainer.train(resume_from_checkpoint=saved)
     save_model(trainer, tok, work, out)
     log = read_log(out/'log.jsonl')
