@@ -16,28 +16,39 @@ import synthrl
 
 # %% ../nbs/00b_equal.ipynb #00000006
 _unicode = str.maketrans({'−': '-', '–': '-', '﹣': '-', '－': '-', '×': r'\times ', '·': r'\cdot ', '⋅': r'\cdot ', '÷': '/', 'π': r'\pi ', '∞': r'\infty ', '≤': r'\le ', '≥': r'\ge ', 
-    '≠': r'\ne ', '∪': r'\cup ', '∩': r'\cap ', '∅': r'\emptyset ', '°': r'^\circ ', '±': r'\pm ', '½': r'\frac{1}{2}', '¼': r'\frac{1}{4}', '¾': r'\frac{3}{4}', '′': "'",
+    '≠': r'\ne ', '≈': r'\approx ', '∪': r'\cup ', '∩': r'\cap ', '∅': r'\emptyset ', '°': r'^\circ ', '±': r'\pm ', '½': r'\frac{1}{2}', '¼': r'\frac{1}{4}', '¾': r'\frac{3}{4}', '′': "'",
     '∖': r'\\setminus ', '²': '^2', '³': '^3', '\u00a0': ' ', '\u2009': ' ', '\u202f': ' ', '％': r'\%', 'θ': r'\theta ', 'α': r'\alpha ', 'β': r'\beta '})
+_blank = re.compile(r'(?<!\\)\\[,;:> ]|\\q?quad(?![a-z])|\\hspace\*?\{[^{}]*\}|(?<=[\d}])~|\s')
+_around = re.compile(r'^[\s*_`$]+|(?<![\s*_`$.,;:\\^])[\s*_`$.,;:\\]+\Z') # emphasis, spaces, full stops; z^* keeps its star
+_counts = r'(?:.* )?(?:hundred|thousand|million|billion|trillion|tenth|half|halves)|(?:percent|and|or|plus|minus|over|choose|squared|cubed|factorial|mod)\b|times .'
 _same_thing = [(re.compile(p), r) for p, r in [
-    (r'\s+', ' '), (r',\\! ?', ','), (r'√ ?\(([^()]*)\)', r'\\sqrt{\1}'), (r'√ ?(\w+)', r'\\sqrt{\1}'), (r'\\[dtc]frac', r'\\frac'), (r'\\frac ?(\d) ?(\d)', r'\\frac{\1}{\2}'), 
-    (r'\\left(?![a-z])|\\right(?![a-z])|\\[,;:!]|\\displaystyle', ''), (r'\\varnothing|\\(?:left)?\\\{ ?\\(?:right)?\\\}', r'\\emptyset'),
-    (r'\\(?:text|mathrm|textbf|mathbf|textit|boldsymbol|textrm|mbox) ?\{ ?([^{}]*)\}', r'\\text{\1}'), (r'^\\text\{([^{}]*)\}$', r'\1'), (r'^(-?[\d.,/]*\d) (?!percent|million|billion|thousand|hundred|mod)[A-Za-z]{3,}[A-Za-z ]*$', r'\1'), (r'\{,\}', ','),
-    (r'^([^a-z]*)(?:\^ ?\{? ?\\circ ?\}?|\\degrees?) ?$', r'\1'), (r'^\(([A-Za-z])\)$', r'\1'), (r' +', ' ')]]
+    (r' +', ' '), (r',\\! ?', ','), (r'√ ?\(([^()]*)\)', r'\\sqrt{\1}'), (r'√ ?(\w+)', r'\\sqrt{\1}'), (r'\\[dtc]frac', r'\\frac'), (r'\\(frac|binom) ?(\d) ?(\d)', r'\\\1{\2}{\3}'), 
+    (r'\\left(?![a-z])|\\right(?![a-z])|\\!|\\displaystyle', ''), (r'\\varnothing|\\(?:left)?\\\{ ?\\(?:right)?\\\}', r'\\emptyset'), (r'^\\approx ?|^[A-Za-z] ?\\in ?(?=[\[(\\])', ''),
+    (r'\\(?:text|mathrm|textbf|mathbf|textit|boldsymbol|textrm|mbox) ?\{ ?([^{}]*)\}', r'\\text{\1}'), (r'^\{((?:\\text\{[^{}]*\}|[^{},])*)\}$', r'\1'), 
+    (r'^\\text\{(?![A-Za-z]{2,3}\}$|[A-Za-z]{1,3}(?: [A-Za-z]{1,3})+\}$)([^{}]*)\}$', r'\1'), # \text{no} stays: n·o it is not
+    (r'(?<![\d.^_])(\d{1,3}) (?=\d{3}(?![\d/]))', r'\1'), (rf'^(-?[\d.,/]*\d) (?!{_counts})[A-Za-z]{{3}}[A-Za-z ]*$', r'\1'), (r'\{,\}', ','), (r'>=', r'\\ge '), (r'<=', r'\\le '), (r' != ', r' \\ne '), (r'\^ ?-(\d+|[A-Za-z])', r'^{-\1}'),
+    (r'\^ ?(?:\{ ?\\circ ?\}|\\circ) ?(?:\\text\{)?([CF])(?![A-Za-z])\}?', r'^\\circ \1'), (r'(?:\^ ?(?:\{ ?\\circ ?\}|\\circ)|\\degrees?(?![a-z]))(?! [CF](?![A-Za-z]))', ' '), (r'^\(([A-Za-z])\)$', r'\1'), (r' +', ' ')]]
 
 # %% ../nbs/00b_equal.ipynb #00000007
+_trig = re.compile(r'\\(?:sin|cos|tan|cot|sec|csc)(?! ?\^ ?\{? ?-)')
+_degrees = re.compile(r'(\d+(?:\.\d+)?|(?<![A-Za-z])[A-Za-z]|\\theta|\\alpha|\\beta) ?\^ ?(?:\{ ?\\circ ?\}|\\circ)')
+
+# %% ../nbs/00b_equal.ipynb #00000008
 def tidy(s:str # a LaTeX or plain expression, at most a few hundred characters
         ) -> str:
     "The expression with its many ways of writing brought to one."
     s = s.translate(_unicode) if not s.isascii() else s
-    s = s.strip().rstrip('.,;:').strip('$ \n')
+    s = _around.sub('', _blank.sub(' ', s))
+    if 'circ' in s and _trig.search(s): s = _degrees.sub(r'\\frac{\1\\pi}{180}', s)
     for pattern, to in _same_thing: s = pattern.sub(to, s)
-    return s.strip().rstrip('.,;:').strip()
-
-# %% ../nbs/00b_equal.ipynb #0000000b
-_number = re.compile(r'([-+]?)\s*(?:\\?\$)?\s*(\d{1,3}(?:,\d{3})+|\d*)(\.\d+)?\s*(\\?%)?')
-_ratio = re.compile(r'([-+]?)\s*(?:\\frac\{\s*(-?\d+)\s*\}\{\s*(\d+)\s*\}|(\d+)\s*/\s*(\d+))')
+    return _around.sub('', s)
 
 # %% ../nbs/00b_equal.ipynb #0000000c
+_number = re.compile(r'([-+]?)\s*(?:\\?\$)?\s*(\d{1,3}(?:,\d{3})+|\d*)(\.\d+)?\s*(\\?%)?')
+_repeating = re.compile(r'([-+]?)(\d*)\.(\d*)\\(?:overline|bar) ?\{ ?(\d+) ?\}')
+_ratio = re.compile(r'([-+]?)\s*(?:\\frac\{\s*(-?\d+)\s*\}\{\s*(\d+)\s*\}|(?:(\d+) )?(\d+)\s*/\s*(\d+))')
+
+# %% ../nbs/00b_equal.ipynb #0000000d
 def rational(s:str # a tidied expression
             ) -> Fraction|None:
     "The number that a plain decimal, percentage or fraction stands for, or None."
@@ -45,40 +56,42 @@ def rational(s:str # a tidied expression
     if (m := _number.fullmatch(s)) and (m[2] or m[3]):
         value = Fraction((m[2].replace(',', '') or '0') + (m[3] or ''))/(100 if m[4] else 1)
     elif m := _ratio.fullmatch(s):
-        above, below = int(m[2] or m[4]), int(m[3] or m[5])
+        above, below = int(m[2] or m[5]), int(m[3] or m[6])
         if not below: return None
-        value = Fraction(above, below)
+        value = Fraction(above, below) + int(m[4] or 0)
+    elif m := _repeating.fullmatch(s): # 0.1\overline{6} is 16 - 1 ninetieths
+        value = Fraction(int('0' + m[2] + m[3] + m[4]) - int('0' + m[2] + m[3]), 10**len(m[3])*(10**len(m[4]) - 1))
     else: return None
     return -value if m[1] == '-' else value
 
-# %% ../nbs/00b_equal.ipynb #0000000f
+# %% ../nbs/00b_equal.ipynb #00000010
 def close(a:Fraction, b:Fraction) -> bool:
     "Equal but for the last digits that somebody rounded away."
     return a == b or abs(a - b) <= min(Fraction(1, 10**6), max(abs(a), abs(b))/10**5)
 
-# %% ../nbs/00b_equal.ipynb #00000012
+# %% ../nbs/00b_equal.ipynb #00000013
 def look(a:str, b:str # two tidied expressions
         ) -> bool|None:
     "The verdict where no algebra is needed; None where it is."
     if not a or not b: return False
     if _bare(a) == _bare(b): return True
     if len(a) == 1 and (m := re.match(r'(?:\\text\{)?\(?([A-Z])\)[ }]|(?:\\text\{)?([A-Z])[.:] ', b)): return a == (m[1] or m[2])
-    x, y = rational(a), rational(b)
-    if x is not None and y is not None: 
-        return close(x, y) or ('%' in a) != ('%' in b) and close(x*(100 if '%' in a else 1), y*(100 if '%' in b else 1))
     if a.isalpha() and len(a) > 1 and a.casefold() == b.casefold(): return True
-    if _is_words(a) or _is_words(b): return a.casefold() == b.casefold()
+    (x, unit), (y, other) = _measured(a), _measured(b)
+    if x is not None and y is not None: return (unit == other or not (unit and other) and '%' not in a + b) and _same_number(x, y, a, b)
+    if _is_words(a) or _is_words(b) or _is_name(a) and _is_name(b): return _as_words(a) == _as_words(b)
+    if set(_scale.findall(a)) != set(_scale.findall(b)) or _gap.search(a) or _gap.search(b): return False
     if max(len(a), len(b)) > 1000 or max(_depth(a), _depth(b)) > 40: return False
 
-# %% ../nbs/00b_equal.ipynb #00000013
-def _bare(s):
-    "Without the spaces, the dots of abbreviations and the \\text{} around words."
-    return re.sub(r'\\text\{|[{}\s]|(?<=[a-z])\.', '', s)
+# %% ../nbs/00b_equal.ipynb #00000014
+_scale = re.compile(r'hundred|thousand|illion|tenth|\bhalf|halves|(?<=\d)(?:\\text\{| )+(?:squared|cubed|factorial|and a|or more|or less)\b|(?:at|more|less) (?:least|most|than)')
+_gap = re.compile(r'(?<![\w^.])\d+(?:\.\d+)? \d+(?![\d/])|(?<=\d)\\text\{ ?(?!and|or)[^{}]*\} ?\d') # 2 3 or 5 ft 6 in: math-verify adds the two, or drops one
 
-def _is_words(s):
-    "Prose or a name: sympy would read `listen` as l·i·s·t·e·n and find `silent` equal to it."
-    words = re.split(r"[ '-]+", s)
-    return all(w.isalpha() for w in words if w) and (len(words[0]) > 3 or len(words) > 1 and max(map(len, words)) > 2)
+def _bare(s):
+    "Without the spaces, the dots of abbreviations, \\text{} and the braces around one character; `2 3` is not `23`."
+    s = re.sub(r'\\text ?\{([^{}]*)\}', r'\1', s)
+    s = re.sub(r'\{\s*(\w?)\s*\}', r'\1', s)
+    return re.sub(r'(?<!\d)\s+|\s+(?!\d)|(?<=[a-z])\.', '', s)
 
 def _depth(s):
     "How deep the brackets nest."
@@ -89,13 +102,46 @@ def _depth(s):
     return most
 
 # %% ../nbs/00b_equal.ipynb #00000016
+_text = re.compile(r'\\text\{([^{}]*)\}')
+
+def _as_words(s): 
+    return _text.sub(r'\1', s).casefold().strip()
+
+def _is_words(s):
+    "Prose or a name: sympy would read `listen` as l·i·s·t·e·n and find `silent` equal to it."
+    m = _text.fullmatch(s)
+    words = re.split(r"[ '-]+", (m[1] if m else s).strip())
+    return all(w.isalpha() for w in words if w) and (len(words[0]) > (1 if m else 3) or len(words) > 1 and max(map(len, words)) > (0 if m else 2))
+
+def _is_name(s): 
+    "Three capitals or more, or a Roman number."
+    return s.isalpha() and s.isupper() and (len(s) > 2 or set(s) <= set('IVX'))
+
+# %% ../nbs/00b_equal.ipynb #00000018
+_one, _two = '[mghsLNJWV]', r'[kcmnd]m|in|ft|yd|mi|[km]g|lbs?|oz|ms|secs?|min|hrs?|m[lL]|k[JW]|Hz|mol|mph|rad|units?'
+_with_unit = re.compile(rf'(?P<money>[£€¥₹])? ?(?P<number>[^A-Za-z€£¥₹]*\d|[-+]?\\frac\{{\d+\}}\{{\d+\}}) ?(?:\\text\{{ ?)?(?:(?:(?:sq|cu)\.? ?|square |cubic )?'
+    rf'(?P<unit>\^\\circ [CF]|[£€¥₹]|(?:(?<=[ {{]){_one}|{_two})(?![A-Za-z]))\.?\}}?(?:\^\{{?[23]\}}?)?(?: ?(?:/|per ) ?(?:[A-Za-z]{{3,}}|{_one}|{_two})(?:\^\{{?2\}}?)?)?\}}?)?')
+
+def _measured(s):
+    "(number, unit), with '' for no unit; (None, '') for what is no number with a unit."
+    if (x := rational(s)) is not None or len(s) > 200 or not (m := _with_unit.fullmatch(s)): return x, '$'*('$' in s)
+    unit = m['unit'] or m['money'] or ''
+    if len(unit) > 2: unit = unit.rstrip('s')
+    return rational(m['number']), dict(sec='s', hr='h', ml='mL').get(unit, unit)
+
+def _same_number(x, y, a, b):
+    "Equal as numbers, or with a per cent sign on one side, or as lists of three-digit numbers: `300,200,100`."
+    if close(x, y) or ('%' in a) != ('%' in b) and close(x*(100 if '%' in a else 1), y*(100 if '%' in b else 1)): return True
+    return a.count(',') > 1 and len(a) == len(b) == 4*a.count(',') + 3 and sorted(a.split(',')) == sorted(b.split(','))
+
+# %% ../nbs/00b_equal.ipynb #0000001f
 _token = re.compile(r'\s*(?:(\d+(?:\.\d+)?|\.\d+)|\\([a-zA-Z]+)|(\S))')
 _functions = dict(sin=cmath.sin, cos=cmath.cos, tan=cmath.tan, ln=cmath.log, log=None, exp=cmath.exp, arctan=cmath.atan, sinh=cmath.sinh, cosh=cmath.cosh)
 _greek = set('alpha beta gamma delta theta lambda mu omega phi rho sigma tau varphi'.split())
 
 class _Unsure(Exception): "Not in the grammar: sympy's turn."
 
-# %% ../nbs/00b_equal.ipynb #00000017
+# %% ../nbs/00b_equal.ipynb #00000020
 class _Calculator:
     "A formula's value at a point; `point` says which."
     def __init__(self, s, point): 
@@ -114,7 +160,7 @@ class _Calculator:
         if self.peek(): raise _Unsure
         return v
 
-# %% ../nbs/00b_equal.ipynb #00000018
+# %% ../nbs/00b_equal.ipynb #00000021
 @patch
 def _sum(self:_Calculator):
     v = 0
@@ -135,7 +181,7 @@ def _product(self:_Calculator):
         else: v *= self._power()
     return v
 
-# %% ../nbs/00b_equal.ipynb #00000019
+# %% ../nbs/00b_equal.ipynb #00000022
 @patch
 def _power(self:_Calculator):
     v = self._atom()
@@ -154,7 +200,7 @@ def _group(self:_Calculator):
     self.take('{'); v = self._sum(); self.take('}')
     return v
 
-# %% ../nbs/00b_equal.ipynb #0000001a
+# %% ../nbs/00b_equal.ipynb #00000023
 @patch
 def _atom(self:_Calculator):
     number, command, other = self.tokens[self.i] if self.i < len(self.tokens) else ('', '', '')
@@ -173,7 +219,7 @@ def _mixed(self:_Calculator, v):
     self.take(); top = self._group(); below = self._group()
     return v + top/below if v.real.is_integer() and not self.letters and 0 < top.real < below.real else v*top/below
 
-# %% ../nbs/00b_equal.ipynb #0000001b
+# %% ../nbs/00b_equal.ipynb #00000024
 @patch
 def _command(self:_Calculator, name):
     if name == 'pi': return cmath.pi
@@ -195,7 +241,7 @@ def _letter(self:_Calculator, name):
 
 def _raise(): raise _Unsure
 
-# %% ../nbs/00b_equal.ipynb #0000001d
+# %% ../nbs/00b_equal.ipynb #00000026
 def _compare(x, y, rounded): # rounded: one of them was written as a decimal
     "True, False, or None where floating point cannot tell."
     difference, size = abs(x - y), max(abs(x), abs(y))
@@ -210,36 +256,71 @@ def _try(a, b):
     except (_Unsure, ArithmeticError, ValueError, RecursionError): return None
     return verdicts.pop() if len(verdicts) == 1 else None
 
-# %% ../nbs/00b_equal.ipynb #00000021
-_assigned = re.compile(r'([A-Za-z](?: ?\([A-Za-z]\))?) ?= ?')
+# %% ../nbs/00b_equal.ipynb #0000002a
+_letter = r"""(?:(?>[A-Z]{2}(?![A-Za-z])|[A-Za-z])|\\(?!frac|sqrt|sin|cos|tan|cot|sec|csc|l[ngo]|exp|pi|binom|text|cdot|times|div|infty|[lr]floor|[lr]ceil)[A-Za-z]+(?![A-Za-z])(?:\{[^{}]*\})?)(?:_(?:\w|\{(?:[^{}]|\{[^{}]*\})*\}))?'*"""
+_quantity = re.compile(rf"""{_letter} | {_letter}\({_letter}\) | (?:\\sigma|[A-Z]{{2}})\^\{{?2\}}? | [A-Z]\^\{{-1\}} | \\text\{{[^{{}}]*\}}(?:\\(?:triangle|angle|square)(?=[A-Z])|[A-Za-z]|_\w|_\{{[^{{}}]*\}})* | [A-Za-z]{{4,}} | d\w/d\w | \\frac\{{d(?:\^2)?\w?\}}\{{d\w(?:\^2)?\}}[^-+]* # x, f(x), σ², a word, dy/dx
+    | (?:[A-Zfghpq]|[A-Za-z]{{3,}}|\\(?:text|mathbb|operatorname)\{{\w+\}}|\\Pr|\([a-z]\\circ[a-z]\))(?:_(?:\w|\{{[^{{}}]*\}}))?'*(?:\^\{{-1\}})?(?:\((?:[^()]|\([^()]*\))*\)|\[[^][]*\])                   # f^{{-1}}(3), P(X = 2), E[X]
+    | m?\\(?:measured)?(?:angle|triangle|square)\w+ | \[[A-Z]{{3,5}}\] | \\?\|(?:[A-Z]{{1,2}}|[a-wz]|\\\w+\{{\w+\}})\\?\| | \((?:{_letter},)+{_letter}\)                                             # an angle, |AB|, (x,y)
+    | \\(?:sin|cos|tan|cot|sec|csc)(?:{_letter}|\({_letter}\)) | \\(?:lim|i?int|sum|prod|max|min|gcd|det)(?![a-z]).*""", re.X)
+_together = re.compile(rf'(?:{_letter}[-+:/]?)+(?<![-+:/])|\\frac\{{(?:{_letter})+\}}\{{(?:{_letter})+\}}')
+_arithmetic = re.compile(rf'(?:\\(?:frac|times|cdot|sqrt|binom|log|l[ng]|pi|div|sin|cos|tan|circ|[lr]floor|[lr]ceil|p?mod)(?![a-z])|(?<=\d)\\text\{{ ?(?:{_one}|{_two})\}}|\\[$%]|[^A-Za-z\\])+')
 
-def _equations(a, b):
-    "The verdict where one side or both have an equals sign."
-    m, n = _assigned.match(a), _assigned.match(b)
-    if m and (n and m[1] == n[1] or '=' not in b): return _try(a[m.end():], b[n.end():] if n else b)
-    if n and '=' not in a: return _try(a, b[n.end():])
-    if not a.count('=') == b.count('=') == 1: return None
-    (l1, r1), (l2, r2) = a.split('='), b.split('=')
-    return _try(f'{l1}-({r1})', f'{l2}-({r2})') or _try(f'{l1}-({r1})', f'{r2}-({l2})') or None
+def _is_quantity(s):
+    "Whether this side of an equation names what was asked for."
+    s = s.replace(' ', '')
+    if len(s) > 200: return False
+    return bool(_quantity.fullmatch(s) or _together.fullmatch(s) and len(letters := re.findall(_letter, s.replace(r'\frac', '').replace("'", ''))) == len(set(letters)))
 
-# %% ../nbs/00b_equal.ipynb #00000023
-def _split(s):
+# %% ../nbs/00b_equal.ipynb #0000002c
+def _split(s, at=','):
     "The parts between the commas that no bracket encloses; None where a bracket closes that never opened."
     found, deep = [''], 0
     for c in s:
         deep += (c in '([{') - (c in ')]}')
         if deep < 0: return None
-        if c == ',' and not deep: found.append('')
+        if c == at and not deep: found.append('')
         else: found[-1] += c
     return [f.strip() for f in found]
 
+_several = re.compile(r'[,;&<>]|\\\\|\\[lg]e(?![a-z])|\b(?:and|or)\b')
+_hence = re.compile(r'\\(?:implies|(?:L|l)ongrightarrow|Rightarrow|therefore)(?![a-z])|=>')
+
+def _solved(s, other):
+    "The value in an equation, all of it where it has none or many, None where it is not solved or `other` is one of many."
+    *_, s = _hence.split(s)
+    first, *others = _split(s, '=') or [s]
+    if not others: return s.strip()
+    *between, last = others
+    if any(map(_several.search, between)) or rational(last) is None and len(_split(last) or ()) > 1: return None if rational(other) is not None else s
+    if any(re.search(r'[\d}] [A-Za-z](?:_\w)?$', o) for o in between): return None # x = 2 y = 3
+    if _is_quantity(first): return last
+    if _several.search(first): return s
+    if not between and _is_quantity(last): return first
+    return last if _arithmetic.fullmatch(first) else None
+
+def _values(a, b):
+    "Two sides to compare where one of them alone is an equation."
+    return (_solved(a, b), _solved(b, a)) if ('=' in a) != ('=' in b) and len(a) + len(b) < 1000 else (a, b)
+
+# %% ../nbs/00b_equal.ipynb #00000030
+_assigned = re.compile(r'([A-Za-z](?: ?\([A-Za-z]\))?) ?= ?')
+
+def _equations(a, b):
+    "The verdict on two equations."
+    m, n = _assigned.match(a), _assigned.match(b)
+    if m and n and m[1] == n[1]: return _try(a[m.end():], b[n.end():])
+    if not a.count('=') == b.count('=') == 1: return None
+    (l1, r1), (l2, r2) = a.split('='), b.split('=')
+    return _try(f'{l1}-({r1})', f'{l2}-({r2})') or _try(f'{l1}-({r1})', f'{r2}-({l2})') or None
+
+# %% ../nbs/00b_equal.ipynb #00000032
 def _elements(s):
     "(brackets, elements) of a list, tuple, set or interval."
     m = re.fullmatch(r'(\\\{|[\[(])(.*?)(\\\}|[\])])', s)
     if m and (inside := _split(m[2])): return m[1] + m[3], inside
     return '', _split(s) or [s]
 
-# %% ../nbs/00b_equal.ipynb #00000024
+# %% ../nbs/00b_equal.ipynb #00000033
 def _lists(a, b):
     "The verdict on two lists, element by element."
     (brackets, xs), (others, ys) = _elements(a), _elements(b)
@@ -248,7 +329,7 @@ def _lists(a, b):
     if len(xs) != len(ys): return None if brackets == r'\{\}' else False
     return _in_order(xs, ys) if brackets and brackets != r'\{\}' else _in_any_order(xs, ys)
 
-# %% ../nbs/00b_equal.ipynb #00000025
+# %% ../nbs/00b_equal.ipynb #00000034
 def _in_order(xs, ys):
     verdicts = [settle(x, y) for x, y in zip(xs, ys)]
     return False if False in verdicts else None if None in verdicts else True
@@ -262,16 +343,18 @@ def _in_any_order(xs, ys):
         else: return False
     return True
 
-# %% ../nbs/00b_equal.ipynb #00000026
+# %% ../nbs/00b_equal.ipynb #00000035
 def settle(a:str, b:str # two tidied expressions
           ) -> bool|None:
     "The verdict by looking and by trying; None where it takes algebra."
+    a, b = _values(a, b)
+    if a is None or b is None: return False
     seen = look(a, b)
     if seen is not None or max(len(a), len(b)) > 200 or max(_depth(a), _depth(b)) > 20: return seen
     if ',' in a and ',' in b and (seen := _lists(a, b)) is not None: return seen
     return _equations(a, b) if '=' in a or '=' in b else _try(a, b)
 
-# %% ../nbs/00b_equal.ipynb #0000002a
+# %% ../nbs/00b_equal.ipynb #00000039
 class _Late(BaseException): 
     "The alarm went off. Not an Exception, so that no `except Exception` on the way eats it."
 
@@ -279,16 +362,20 @@ class _Late(BaseException):
 def _parse(s):
     from latex2sympy2_extended.math_normalization import normalize_latex
     from math_verify.parser import LatexExtractionConfig, parse_latex_cached
-    return parse_latex_cached(normalize_latex(s, LatexExtractionConfig().normalization_config))
+    from sympy import FiniteSet, Or
+    from sympy.core.relational import Equality, Relational
+    found = parse_latex_cached(normalize_latex(s, LatexExtractionConfig().normalization_config))
+    either = isinstance(found, FiniteSet) and re.search(r'\bor\b', s) and all(isinstance(f, Relational) and not isinstance(f, Equality) for f in found.args)
+    return Or(*found.args).as_set() if either else found # x < 1 or x > 2
 
-# %% ../nbs/00b_equal.ipynb #0000002b
+# %% ../nbs/00b_equal.ipynb #0000003a
 def _algebra(gold, answer):
     "math-verify's comparison of two LaTeX strings, and one by value for what it leaves unevaluated."
     from math_verify import verify
     logging.getLogger('math_verify').setLevel(logging.ERROR) # it warns that its own timeouts are off; they are ours
     try: 
         a, b = _parse(gold), _parse(answer)
-        return bool(verify(a, b, timeout_seconds=None)) or _same_value(a, b)
+        return bool(verify(a, b, timeout_seconds=None)) or _same_value(a, b) or _same_relation(a, b)
     except Exception as e: 
         if isinstance(e, MemoryError): os._exit(1)
         return False
@@ -300,7 +387,18 @@ def _same_value(a, b):
     difference = (a - b).doit()
     return bool(difference == 0 or not difference.free_symbols and abs(difference.evalf(30)) < 1e-20)
 
-# %% ../nbs/00b_equal.ipynb #0000002c
+def _same_relation(a, b):
+    "0 < x < 1 is 1 > x > 0 and the interval (0, 1). What is not solved, like 2x > 4, is no interval."
+    from sympy import And, Set
+    from sympy.core.relational import Equality, Relational
+    parts = [e.args if isinstance(e, And) else [e] for e in (a, b)]
+    plain = [all(isinstance(p, Relational) and not isinstance(p, Equality) and all(s.is_Symbol or not s.free_symbols for s in p.args) for p in ps) for ps in parts]
+    if all(plain): return {p.canonical for p in parts[0]} == {p.canonical for p in parts[1]}
+    if not any(plain): return False
+    relation, other = (a, b) if plain[0] else (b, a)
+    return isinstance(other, Set) and len(relation.free_symbols) == 1 and relation.as_set() == other
+
+# %% ../nbs/00b_equal.ipynb #0000003b
 def _timed(gold, answer, seconds):
     "The comparison, or None when its processor time is up."
     import signal
@@ -312,7 +410,7 @@ def _timed(gold, answer, seconds):
         finally: signal.setitimer(signal.ITIMER_PROF, 0)
     except _Late: return None
 
-# %% ../nbs/00b_equal.ipynb #0000002d
+# %% ../nbs/00b_equal.ipynb #0000003c
 def _serve(memory=2**30):
     "A worker's whole life: one line in, one line out, until the other side hangs up."
     import resource
@@ -323,14 +421,14 @@ def _serve(memory=2**30):
     print('"ready"', file=out, flush=True)
     for line in sys.stdin: print(json.dumps(_timed(*json.loads(line))), file=out, flush=True)
 
-# %% ../nbs/00b_equal.ipynb #00000030
+# %% ../nbs/00b_equal.ipynb #0000003f
 def _processor_time(pid):
     "Seconds of processor time that a process has used; the clock where /proc does not say."
     try: fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
     except OSError: return time.monotonic()
     return (int(fields[11]) + int(fields[12]))/os.sysconf('SC_CLK_TCK')
 
-# %% ../nbs/00b_equal.ipynb #00000031
+# %% ../nbs/00b_equal.ipynb #00000040
 class _Worker:
     "A process that compares; it can be killed."
     def __init__(self):
@@ -369,7 +467,7 @@ class _Worker:
             try: pipe.close()
             except OSError: pass
 
-# %% ../nbs/00b_equal.ipynb #00000032
+# %% ../nbs/00b_equal.ipynb #00000041
 class Workers:
     "A handful of workers, started when first needed and replaced when they die."
     def __init__(self, n:int=0): # processes; 0: one a core, at most 8
@@ -397,13 +495,13 @@ class Workers:
         "End all idle workers."
         while self.pid == os.getpid() and not self.idle.empty(): self.idle.get().close()
 
-# %% ../nbs/00b_equal.ipynb #00000033
+# %% ../nbs/00b_equal.ipynb #00000042
 _workers = Workers()
 
 @atexit.register
 def _close(): _workers.close()
 
-# %% ../nbs/00b_equal.ipynb #00000035
+# %% ../nbs/00b_equal.ipynb #00000044
 @lru_cache(2**14)
 def _by_algebra(gold, answer, seconds): return _workers.equal(gold, answer, seconds)
 
@@ -411,9 +509,9 @@ def _by_algebra(gold, answer, seconds): return _workers.equal(gold, answer, seco
 def _at_once(gold, answer):
     "The verdict without algebra, and the tidied pair."
     a, b = tidy(gold), tidy(answer)
-    return settle(a, b), a, b
+    return settle(a, b), *_values(a, b)
 
-# %% ../nbs/00b_equal.ipynb #00000036
+# %% ../nbs/00b_equal.ipynb #00000045
 _longest = 1000 # characters of an expression
 
 def equal(gold:str, answer:str, # two expressions
@@ -424,7 +522,7 @@ def equal(gold:str, answer:str, # two expressions
     seen, a, b = _at_once(gold, answer)
     return _by_algebra(a, b, seconds) if seen is None else seen
 
-# %% ../nbs/00b_equal.ipynb #00000039
+# %% ../nbs/00b_equal.ipynb #00000048
 def equal_all(pairs:list, # (gold, answer)
               seconds:float=1.0 # for each comparison
              ) -> list:

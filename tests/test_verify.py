@@ -160,6 +160,17 @@ def test_calculator_against_sympy():
     assert not [o for o in opinions if o[0] and not o[1]]
     assert sum(o[0] for o in opinions) > 30
 
+# ---- from the completion to the verdict: what is read is tidied twice
+
+alike = [('The answer is **1/2**.', '0.5'), (r'\boxed{\text{No}}', 'no'), (r'\boxed{\text{Area}=12\text{ cm}^2}', '12'), (r'\boxed{5^\circ\text{C}}', '5'), (r'\boxed{10\,000}', '10000'), (r'\boxed{60^\circ, 120^\circ}', '60,120'), (r'\boxed{x \geq 2}', r'[2,\infty)'), 
+    (r'\boxed{0 < a < 1}', '1>a>0'), (r'\boxed{0.\overline{3}}', r'\frac13'), (r'\boxed{x = \frac{-1 \pm \sqrt{5}}{2}}', r'\frac{-1\pm\sqrt{5}}{2}'), (r'\boxed{x \le -1 \text{ or } x \ge 3}', r'(-\infty,-1]\cup[3,\infty)'), (r'\boxed{P(X = 2) = 0.25}', r'\frac14'), (r'\boxed{300,200,100}', '100,200,300')]
+unlike = [(r'\boxed{\text{HHT}}', r'\text{HTH}'), (r'\boxed{\text{no}}', r'\text{on}'), (r'\boxed{\frac{1}{23}}', r'\frac{12}{3}'), (r'\boxed{2x=6}', '6'), (r'\boxed{x = 2 \quad x = 3}', '3'), (r'\boxed{5\text{ thousand}}', '5'), (r'\boxed{\text{5 and a half}}', '5'), (r'\boxed{5^\circ\text{C}}', r'5^\circ\text{F}'), 
+    (r'\boxed{10\text{ m}}', r'10\text{ cm}'), (r'\boxed{2\;3}', '23'), (r'\boxed{2x > 4}', r'(2,\infty)'), (r'\boxed{\sin 30^\circ}', r'\sin 30'), (r'\boxed{-1<x<3}', '(1,3)')]
+
+@pytest.mark.parametrize('verdict, cases', [(Verdict.correct, alike), (Verdict.wrong, unlike)])
+def test_pairs(verdict, cases):
+    assert [c for c in cases if judge('math', *c) != verdict] == []
+
 # ---- real cases
 
 @needs_eval
