@@ -471,7 +471,7 @@ class _Worker:
 class Workers:
     "A handful of workers, started when first needed and replaced when they die."
     def __init__(self, n:int=0): # processes; 0: one a core, at most 8
-        self.n, self.pid, self.lock, self.idle = n or min(8, len(os.sched_getaffinity(0))), 0, threading.Lock(), None
+        self.n, self.pid, self.lock, self.idle = n or min(8, os.cpu_count() or 1), 0, threading.Lock(), None
 
     def start(self):
         "Start the workers, once a process: after a fork the pipes belong to the parent."
