@@ -12,8 +12,10 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from string import ascii_uppercase
 from typing import Callable, NamedTuple
-from .equal import close, equal, equal_all, rational, tidy
+from unicodedata import normalize
+from .equal import _Calculator, _Unsure, close, equal, equal_all, rational, tidy
 from .task import KINDS, Task, UserError
 
 # %% ../nbs/01_verify.ipynb #00000005
@@ -73,6 +75,7 @@ def boxed(text:str, many:bool=False # join boxes that stand side by side?
          ) -> str|None:
     "The content of the last box; '' for a box that never closes, None where there is no box."
     boxes = [(m.start(), m.end(), braces(text, m.end())) for m in list(_box.finditer(text))[-6:]]
+    boxes = [b for b in boxes if b[2] is None or b[2].strip() or not text[b[1]+2:].strip(' .$')] # not the \boxed{} of an instruction
     if not boxes: return None
     start, _, last = boxes[-1]
     found = [last or '']
@@ -116,30 +119,55 @@ def marked(text:str, many:bool=False) -> Answer|None:
 
 # %% ../nbs/01_verify.ipynb #0000001c
 _words = 'answer ans respuesta réponse antwort risposta resposta ответ odpowiedź cevap jawaban jibu'.split() # Latin and Cyrillic: whole words
-_signs = 'đáp án|答案|答え|回答|解答|正解|정답|답변|답|উত্তর|उत्तर|الإجابة|الجواب|คำตอบ'.split('|')
-_phrase = re.compile(rf"""(?:\b(?:{'|'.join(_words)})(?:'s(?=\s)|\b)|{'|'.join(_signs)}|\b(?:correct|best|right|final|my)\s(?:option|choice|letter|label|result|value|statement)\b)
-    (?:[^\n.:=]{{0,80}}?(?:\b(?:is|are|be|es|est|ist|é|adalah|jest)\b|[:=ঃ।]|是|为|為|は|은|는|คือ|है|هي|هو|là)|(?<='s)|\s-(?=\s)|[\s*_]*(?=\n))
+_signs = 'đáp án|正确选项|正確選項|答案|答え|回答|解答|正解|정답|답변|답|উত্তর|उत्तर|الإجابة|الجواب|คำตอบ'.split('|')
+_phrase = re.compile(rf"""(?:\b(?:{'|'.join(_words)})(?:'s(?=\s)|\b)|{'|'.join(_signs)}|\b(?:correct|best|right|final|my)\s(?:option|choice|letter|label|result|value|statement|decision|verdict)\b)
+    (?:[^\n.:=]{{0,80}}?(?:\b(?:is|are|be|es|est|ist|é|è|adalah|jest)\b|[:=ঃ।]|是|为|為|は|은|는|คือ|है|هي|هو|là)|(?<='s)|\s-(?=\s)|[\s*_]*(?=\n))
     (?:\s?\**(?::|(?:is|therefore|probably|likely|clearly|definitely|most\slikely|simply|just|that|thus|option|choice)\b))*""", re.I | re.X)
 _stop = re.compile(r'[.!?。](?=\s|$|\*)|\n')
 
-# %% ../nbs/01_verify.ipynb #0000001d
+# %% ../nbs/01_verify.ipynb #0000001e
+_not = re.compile(r"(?:\b(?:not|no|nor|neither|never|without|rather than|instead of|far from|anything but|lack of|rul(?:es|ed|ing) out)\s|\bcannot\s|n['’]t\s|\bnon[- ])(?:(?:be|say|call|it|just|an?|the|any|\w+ly)\s)*[\"'*`$(\\]*\Z", re.I)
+_cannot_be = re.compile(r"(?:\b(?:not|never|cannot)|n['’]t)\s(?:\w+\s)?be\b", re.I)
+_wrong = re.compile(r'\b(?:wrong|incorrect|worst|unlikely|(?:could|can|would|might|should) the)\s(?:correct\s|right\s|best\s)?\Z', re.I)
+_only_not = re.compile(r'[\s*:]*not\b(?![^.\n]*(?:\bbut\b|,|;))', re.I)
+
+def _denied_at(text, i):
+    "Is what begins at `i` denied by the words before it?"
+    return _not.search(text[max(0, i-30):i])
+
+_also = re.compile(r',?\s(?:or|nor)\s(?:an?\s|the\s)?["\'*]?')
+
+def _not_denied(text, found):
+    "Those of the matches that are not denied, nor joined by `or` to one that is."
+    kept, end = [], -1
+    for m in found:
+        if _denied_at(text, m.start()) or end >= 0 and _also.fullmatch(text[end:m.start()][:20]): end = m.end()
+        else: kept.append(m); end = -1
+    return kept
+
+# %% ../nbs/01_verify.ipynb #00000020
 _keys = ['ans', *_words[2:], *_signs, 'correct', 'best', 'right', 'final', 'my']
 _ascii_keys = [k for k in _keys if k.isascii()]
 
-def _last_phrase(text):
+def _says_not(text, m):
+    "Does a phrase say what the answer is not?"
+    return _cannot_be.search(m[0]) or _only_not.match(text, m.end()) or _wrong.search(text[max(0, m.start()-20):m.start()])
+
+def _last_phrase(text, even_not=False):
     "The last match of `_phrase`, tried only where one of its words stands: to search for it is slow."
     low = text.lower() if len(text.lower()) == len(text) else text
     found = (_phrase.match(text, i) for i, _ in _backwards(low, _ascii_keys if text.isascii() else _keys))
-    return next(filter(None, found), None)
+    return next((m for m in found if m and (even_not or not _says_not(text, m))), None)
 
-# %% ../nbs/01_verify.ipynb #0000001e
-def phrased(text:str) -> Answer|None:
+# %% ../nbs/01_verify.ipynb #00000021
+def phrased(text:str, even_not:bool=False # also where it says what the answer is not? `not applicable` can be one
+           ) -> Answer|None:
     "What follows the last \"the answer is\", in one of several languages, to the end of the line."
-    if not (m := _last_phrase(text)): return None
+    if not (m := _last_phrase(text, even_not)): return None
     line = text[m.end():m.end()+2000].lstrip(' \t*_#:\r\n').split('\n', 1)[0].strip(' *_')
     return Answer(line, '"' + ' '.join(m[0].split()).strip(' *_').lower() + '"') if line else None
 
-# %% ../nbs/01_verify.ipynb #00000022
+# %% ../nbs/01_verify.ipynb #00000025
 @dataclass
 class Kind:
     "How answers of one kind are read and compared."
@@ -147,8 +175,9 @@ class Kind:
     same: Callable               # (gold, answer, seconds) → True, False, or None when it took too long
     same_all: Callable|None=None # (pairs, seconds) → a list of these
     judge: Callable|None=None    # (completion, label, labels, question, seconds) → Verdict; in place of read and same
+    label: Callable|None=None    # reads a label, where it is not read as a completion is
 
-# %% ../nbs/01_verify.ipynb #00000023
+# %% ../nbs/01_verify.ipynb #00000026
 REGISTRY = {}
 
 def kind(name:str, about:str, # for the author of a task
@@ -159,65 +188,102 @@ def kind(name:str, about:str, # for the author of a task
         return read
     return add
 
-# %% ../nbs/01_verify.ipynb #00000024
+# %% ../nbs/01_verify.ipynb #00000027
 def _kind(name):
     if name not in REGISTRY: raise UserError(f'unknown answer = "{name}"', f'there are: {", ".join(REGISTRY)}')
     return REGISTRY[name]
 
-# %% ../nbs/01_verify.ipynb #00000029
-_number = re.compile(r'''
-    (?P<sign>(?<![\w)\]}])[-+]\s?)?                              # a sign, unless something ends just before it: 5-3
+# %% ../nbs/01_verify.ipynb #0000002c
+_zeros = dict(hundred=2, thousand=3, k=3, million=6, billion=9, trillion=12)
+_number = re.compile(rf'''
+    (?P<sign>(?<![\w)\]}}])[-+]\s?)?                            # a sign, unless something ends just before it: 5-3
     (?:\\?[$£€¥₹]\s?(?P<sign2>-)?)?(?<![\w.])                    # money; not in the middle of a word: H2O
-    (?:(?P<whole>\d{1,9})[ ](?=\d{1,9}/\d))?                     # 2 1/2
-    (?P<int>\d{1,3}(?:[,\u2009]\d{3})+(?![,\d])|\d+)?
-    (?P<dec>(?:(?<=\d)|(?<![\w.]))\.\d+|(?<=\d),\d{1,2}(?![,\d]))?(?<=\d)
+    (?:(?P<whole>\d{{1,9}})[ ](?=\d{{1,9}}/\d))?                 # 2 1/2
+    (?P<int>\d{{1,3}}(?P<sep>[,\u2009'_]|(?<!\d[ ]\d)(?<!\d[ ]\d\d)(?<!\d[ ]\d\d\d)[ ])\d{{3}}(?:(?P=sep)\d{{3}})*(?!(?P=sep)?\d)|\d+)?
+    (?P<dec>(?:(?<=\d)|(?<![\w.]))\.\d+|(?<=\d),\d{{1,2}}(?![,\d]))?(?<=\d)
     (?(dec)|(?:\s?/\s?(?P<below>\d+)(?!\.?\d))?)
-    (?:\s?(?:e|(?:\\times|\\cdot|×|\*)\s?10\s?\^)\s?\{?(?P<exp>[-+]?\d{1,3})\}?)?
+    (?:\s?(?:e|(?:\\times|\\cdot|×|\*|x)\s?10\s?(?:\^|\*\*))\s?\{{?(?P<exp>[-+]?\d{{1,3}})\}}?)?
+    (?P<scale>(?:(?:\s{{0,3}}(?:{'|'.join(w for w in _zeros if w != 'k')})|(?<=\d)(?-i:k))\b)*)
     (?P<pct>\s?(?:\\?%|percent\b))?''', re.X | re.I)
 
-# %% ../nbs/01_verify.ipynb #0000002a
+# %% ../nbs/01_verify.ipynb #0000002d
 def _shift(digits, exp):
     "digits · 10^exp, written out."
     from decimal import Context, Decimal
     s = f'{Decimal(digits).scaleb(exp, Context(prec=1999, Emax=9999, Emin=-9999)):f}'
     return s.rstrip('0').rstrip('.') if '.' in s else s
 
-# %% ../nbs/01_verify.ipynb #0000002b
+# %% ../nbs/01_verify.ipynb #0000002e
 def to_number(m:re.Match # of a number
              ) -> str:
     "The number written one way: `-1234.5`, `3/4`, `50%`."
     if m[0].isdigit() and len(m[0]) < 400: return str(int(m[0]))
     if len(m[0]) > 400: return m[0] # nobody's answer
-    digits = str(int((m['int'] or '0').replace(',', '').replace('\u2009', ''))) + ('.' + (m['dec'] or '')[1:]).rstrip('0').rstrip('.')
-    if m['below']: digits = f"{int(m['whole'] or 0)*int(m['below']) + int(digits)}/{int(m['below'])}"
-    elif m['exp']: digits = _shift(digits, int(m['exp']))
+    digits = str(int(re.sub(r'\D', '', m['int'] or '0'))) + ('.' + (m['dec'] or '')[1:]).rstrip('0').rstrip('.')
+    exp = int(m['exp'] or 0) + sum(_zeros[w] for w in m['scale'].lower().split())
+    if m['below']: digits = f"{(int(m['whole'] or 0)*int(m['below']) + int(digits))*10**max(exp, 0)}/{int(m['below'])}"
+    elif exp: digits = _shift(digits, exp)
     minus = '-' in (m['sign'] or '') + (m['sign2'] or '') and digits.strip('0./')
     return ('-' if minus else '') + digits + ('%' if m['pct'] else '')
 
-# %% ../nbs/01_verify.ipynb #0000002e
+# %% ../nbs/01_verify.ipynb #00000030
 _frac = re.compile(r'\\[dtc]?frac\s?(?:\{\s?(-?\d+)\s?\}\s?\{\s?(\d+)\s?\}|(\d)\s?(\d))')
+_halves = {ord(c): ' ' + normalize('NFKC', c).replace('\u2044', '/') for c in '½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞'} | {0x2044: '/'}
+_latex = re.compile(r'[\\{^~]')
+_raised = re.compile(r'[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+')
+_square = re.compile(r'(?<=[A-Za-z])(\}?)\s?\^\s?(?:-?\d+|\{-?\d+\})')
 
 def _without_latex(s):
-    "Numbers as one writes them outside of LaTeX."
-    if '\\' not in s and '{' not in s: return s
-    s = s.replace('{,}', ',').replace(r'\,', '\u2009').replace(r'\!', '').replace(r'\ ', ' ')
+    "Numbers as one writes them outside of LaTeX, and units without their exponents."
+    if not s.isascii(): s = _raised.sub(lambda m: '^' + normalize('NFKC', m[0]).replace('−', '-'), s.translate(_halves))
+    if not _latex.search(s): return s
+    s = s.replace('{,}', ',').replace(r'\!', '').replace('\\ ', ' ')
+    s = re.sub(r'\\[,;:]|(?<=\d)~(?=\d)', '\u2009', s)
     s = _frac.sub(lambda m: f' {m[1] or m[3]}/{m[2] or m[4]}', s)
-    return re.sub(r'(?<=\d)\\(?:text|mathrm|mathbf|textbf)\b', ' ', re.sub(r'\\(?:text|mathrm|mathbf|textbf)\s?\{|\\\\', ' ', s))
+    s = re.sub(r'(?<=\d)\\(?:text|mathrm|mathbf|textbf)\b', ' ', re.sub(r'\\(?:text|mathrm|mathbf|textbf)\s?\{|\\\\', ' ', s))
+    return _square.sub(r'\1', s)
 
-def _first_number(s):
-    s = _without_latex(s[:1000])
-    s = _stop.split(s, 1)[0] or s
-    m = '=' in s and _number.search(s.rpartition('=')[2]) or _number.search(s)
-    return m and to_number(m)
+# %% ../nbs/01_verify.ipynb #00000033
+_goes_on = re.compile(r'(?:\\right)?\)?\s?\^(?!\s?\{?\s?(?:\\circ|(?:st|nd|rd|th)\b))|\s?(?:[-+*/×÷·]|\*\*|\\(?:times|cdot|div|pm)|x(?=\s\d))\s?[-($\\{]*\d|\s?[-+*×·]\s?[b-z]\b|\s?(?:\\(?:sqrt|pi|d?frac|times|cdot|div|pm)\b|[π√])|\)?\(\d+\)', re.I)
+_begins = re.compile(r'(?:\\(?:sqrt|[dt]?frac|log|ln|sin|cos|tan|binom|lfloor|lceil)(?:\[\d\])?\s?[({]?|√\(?|\d\s?(?:[*×÷^]|\\times|\\cdot)\s?\{?)\s?\Z')
+
+def _value(s):
+    "What a formula without letters comes to; '' where it takes more than arithmetic, or more than 15 digits."
+    s = re.sub(r'(?<=\d),(?=\d{3}(?!\d))|\\?\$', '', tidy(s)).strip(' *_`').replace('**', '^').replace(r'\div', '/')
+    try: v = (c := _Calculator(s, 0)).value()
+    except (_Unsure, ArithmeticError, ValueError, RecursionError): return ''
+    return '' if c.letters or abs(v.imag) > 1e-12 or not abs(v) < 1e15 else _shift(f'{v.real:.15g}', 0)
+
+def _in_formula(s, m):
+    "Is a number only a part of a formula?"
+    return _goes_on.match(s, m.end()) or _begins.search(s[max(0, m.start()-20):m.start()])
+
+# %% ../nbs/01_verify.ipynb #00000035
+_remark = re.compile(r'(?<=\d)[.%)*$]{0,3}(?:,?\s(?:because|since|as|not|rather than|instead of|and not)\b|\s\((?:since|because|as|i\.e\.|not)\b)')
+
+def _first_number(s, box=False):
+    "The number in a marked place; '' where a formula stands there that cannot be worked out."
+    if s.isdecimal() and len(s) < 20: return str(int(s))
+    s = s[:1000] if box else _stop.split(s[:1000], 1)[0] or s[:1000]
+    s = _remark.split(s, 1)[0]
+    for part in (s.rpartition('=')[2], s):
+        plain = _without_latex(part)
+        for m in _number.finditer(plain):
+            if _denied_at(plain, m.start()): continue
+            return _value(part) if _in_formula(plain, m) or box and plain[m.end():m.end()+1] == '!' else to_number(m)
+
+_sum = re.compile(r'(?<=[a-z*\d])(?<!\bis)\s\([^()=]*\d\s?[-+*/×÷x]\s?\d[^()=]*\)\W*\Z')
 
 def _last_number(s, tail=150):
     "The last number in a text, looked for in its tail first."
-    m, end = None, _without_latex(s[-tail:])
-    for m in _number.finditer(end): pass
-    if tail < 2000 and len(s) > tail and not (m and m.start() > 40): return _last_number(s, 2000)
-    return m and to_number(m)
+    end = _without_latex(s[-tail:])
+    if end[-9:].rstrip(' .*\n').endswith(')'): end = _sum.sub('', end)
+    found = list(_number.finditer(end))
+    if found and (' or ' in end or _denied_at(end, found[-1].start())): found = _not_denied(end, found)
+    if tail < 2000 and len(s) > tail and not (found and found[-1].start() > 40): return _last_number(s, 2000)
+    return to_number(found[-1]) if found and not _in_formula(end, found[-1]) else None
 
-# %% ../nbs/01_verify.ipynb #00000030
+# %% ../nbs/01_verify.ipynb #00000037
 def _a_line(text):
     "The last line that begins with `A:`, as GSM8K's own solutions end."
     start = ('\n' + text).rfind('\nA:')
@@ -225,23 +291,23 @@ def _a_line(text):
 
 def _same_number(gold, answer, seconds=1):
     if gold == answer or gold.isdigit() and answer.isdigit(): return gold == answer
-    a, b = rational(gold), rational(answer)
+    a, b = rational(gold.rstrip('%')), rational(answer.rstrip('%'))
     if a is None or b is None: return False
     one_percent = ('%' in gold) != ('%' in answer)
-    return close(a, b) or one_percent and close(a*(100 if '%' in gold else 1), b*(100 if '%' in answer else 1))
+    return close(a, b) or one_percent and close(a/(100 if '%' in gold else 1), b/(100 if '%' in answer else 1))
 
-# %% ../nbs/01_verify.ipynb #00000031
+# %% ../nbs/01_verify.ipynb #00000038
 @kind('number', 'one number, after #### or at the end', same=_same_number)
 def read_number(text:str, labels=(), question:str='') -> Answer|None:
     "The marked number, or the one after \"the answer is\", or the last one."
-    if text.isdigit() and len(text) < 20: return Answer(str(int(text)), 'all of it')
+    if text.isdecimal() and len(text) < 20: return Answer(str(int(text)), 'all of it')
     text, unfinished = after_thought(text)
-    if a := marked(text): return Answer(n, a.rule) if (n := _first_number(a.value)) else None
+    if a := marked(text): return Answer(n, a.rule) if (n := _first_number(a.value, 'box' in a.rule)) else None
     if unfinished: return None
-    if (p := phrased(text) or _a_line(text)) and (n := _first_number(p.value)): return Answer(n, p.rule)
+    if (p := phrased(text) or _a_line(text)) and (n := _first_number(p.value)) is not None: return Answer(n, p.rule) if n else None
     return Answer(n, 'last number') if (n := _last_number(text)) else None
 
-# %% ../nbs/01_verify.ipynb #00000034
+# %% ../nbs/01_verify.ipynb #0000003c
 _letter = re.compile(r'''[\s*_"'`$(\[{\\]*(?:(?:text|mathrm|mathbf|textbf|bf|rm|bold)\b[\s{(]*)?(?:(?:option|choice|answer|letter)\b[\s:(]*(?:is\b\s*)?)?[*_"'`(\[{]*
     (?P<letter>[A-Z])(?P<after>[\s*_"'`)\]}$.,:;!、。]|[^\x00-\x7f]|$)(?P<word>\s*[a-z]\w*)?''', re.I | re.X)
 _letters = str.maketrans('أبجدঅবডঢ', 'ABCDABCD') # Arabic and Bengali options
@@ -255,7 +321,7 @@ def _leading_letter(s, allowed):
     letter = m['letter'].upper()
     return letter if not allowed or letter in allowed else None
 
-# %% ../nbs/01_verify.ipynb #00000037
+# %% ../nbs/01_verify.ipynb #0000003f
 _option = re.compile(r'(?:(?<=\s)|^)[(\[]?([A-Z])[)\].:、] ?(.+?)(?= [(\[]?[A-Z][)\].:、] |\n|$)')
 
 def _options(question):
@@ -266,7 +332,7 @@ def _options(question):
         if ord(m[1]) == ord('A') + len(found): found[m[1]] = m[2].strip()
     return found if len(found) > 1 else {}
 
-# %% ../nbs/01_verify.ipynb #00000039
+# %% ../nbs/01_verify.ipynb #00000041
 _dropped = re.compile(r"['’]|[^\w\s.+#-]|_|(?<!\d)\.|\.(?!\d)|(?<=\w)-|-(?!\d)|(?<![\w+])[+#]")
 
 def _plain(s):
@@ -274,49 +340,85 @@ def _plain(s):
     words = _dropped.sub(lambda m: '' if m[0] in "'’" else ' ', s.casefold()).split()
     return ' '.join([w for w in words if w not in ('a', 'an', 'the')] or words) or ' '.join(s.split())
 
-# %% ../nbs/01_verify.ipynb #0000003b
+# %% ../nbs/01_verify.ipynb #00000043
+_denial = re.compile(r"\b(?:not|never|cannot|except|neither|nor|eliminat\w*|exclud\w*|reject\w*|avoid|disagree|wrong|incorrect|false|worst|least|rul(?:e|es|ed|ing) out)\b|n['’]t\b", re.I)
+
 def _written_out(s, question):
     "The letter of the one option that `s` is, or that stands in it."
-    s, options = _plain(s[:2000]), {k: _plain(v) for k, v in _options(question).items()} if question else {}
-    hits = [k for k, v in options.items() if v == s] or [k for k, v in options.items() if f' {v} ' in f' {s} ']
+    plain, options = _plain(s[:2000]), {k: _plain(v) for k, v in _options(question).items()} if question else {}
+    hits = [k for k, v in options.items() if v == plain] or [k for k, v in options.items() if f' {v} ' in f' {plain} ' and not _denial.search(s)]
     longest = max((options[k] for k in hits), key=len, default='')
     hits = [k for k in hits if options[k] == longest or options[k] not in longest]
     return hits[0] if len(hits) == 1 else None
 
-# %% ../nbs/01_verify.ipynb #0000003d
-_denied = r'''(?!\W*\s*(?:is|are|was|isn't|can|would|could)?\s?(?:not|wrong|incorrect|false|n't|ruled|excluded|unlikely|less))'''
+# %% ../nbs/01_verify.ipynb #00000045
 _alone = [re.compile(p) for p in (
-    r'\A[\s*(\[]*([A-Za-z])[)\].:*]*\s*\Z', r'(?m)^[ \t*(\[]*([A-Z])[)\].:*]*[ \t]*$',
-    r"(?<![\w'])[(\[]?([A-Z])[)\]]? (?:is|seems|must be) (?:the |most )?(?:correct|right|best|answer|likely)",
-    rf"(?i:choose|select|pick|option|choice|it is|it's|say|go with|so|hence|thus|therefore|conclude|be),? \*{{0,2}}[(\[]?([A-Z])\b(?!['’ ][a-z]){_denied}",
-    rf'(?i:option|choice) \*{{0,2}}[(\[]?([A-Z])\b{_denied}', r'\A[\s*(\[]*([A-Z])[)\].:]+\s' + _denied, rf'(?<!\w)[(\[]([A-Z])[)\]]{_denied}', r'(?:\bis|:) ?\**([A-Z])\**[.!]?\s*\Z')]
+    r"""\A(?i:(?:ans(?:wer)?|option|choice|definitely|probably|maybe)\b[.:,]?\s)?[\s*_"'`$(\[]*(?:\\(?:text|mathrm)\{)?([A-Za-z])[)\].:;*_"'`$?!}]*\s*\Z""", r'(?m)^[ \t*(\[]*([A-Z])[)\].:*]*[ \t]*$',
+    r"(?:\A|[.,:;!?\n(]\s{0,2}|\b(?i:option|choice|answer|letter|statement|that|thus|so|hence|therefore|only|but|and|while|because|since|think|clearly|definitely)\s)\*{0,2}[(\[]?([A-Z])[)\]]?\*{0,2} (?:(?:is|seems|must be) (?:the |most |more )?(?:correct|right|best|better|answer|likely|left\b(?! (?:of|to)))|remains\b)",
+    r"(?i:choose|select|pick|option|choice|it is|it's|say|go with|so|hence|thus|therefore|conclude|be|definitely|leaves|leaving),? \*{0,2}[(\[]?([A-Z])\b(?!['’ ](?!(?:because|since|as|over|rather|instead)\b)[a-z])",
+    r'(?i:option|choice) \*{0,2}[(\[]?([A-Z])\b', r'\A[\s*(\[]*([A-Z])(?:[)\].:*]+\s|[)\]*]*\s[-–—]\s(?![A-Z]\b)|[)\]*]*,\s(?:not|because|since|as)\b|[)\]*]*\s(?:because|since)\b)', r'(?<!\w)[(\[]([A-Z])[)\]]',
+    r"""(?:\bis|:) ?[*"'`]*([A-Z])[*"'`]*[.!]?["'`}\s]*\Z""", r'(?<!不)(?<!不能)[选選][择擇]?\s?([A-Z])(?![A-Za-z])')]
+
+# %% ../nbs/01_verify.ipynb #00000047
+_kept_off = re.compile(rf"(?:{_denial.pattern})(?:(?!\b(?:but|so|while|leav)|(?<=wrong\s|rrect\s)and\b)[^.,;\n]){{0,25}}\Z", re.I)
+_no_good = r'(?:not|wrong|incorrect|false|no\b|ruled|excluded|eliminated|rejected|unlikely|less|fails?\b)'
+_denied = re.compile(rf"""(?!,\snot\s[(\[*]*[A-Z]\b)\W{{0,9}}(?:(?:is|are|was|can|could|would|should|must|be|been|has|have|seems|do|does|did|wo)\s?){{0,3}}(?:{_no_good}|n['’]t)|(?:[\s,/()*]|\b(?:[A-Z]|and|or)\b){{0,30}}\b(?:are|were|can|could|should|do)\s(?:be\s|all\s|both\s)?{_no_good}""")
+_asked = re.compile(r'[^.!?\n]{0,80}\?')
+_joined = re.compile(r'(?<!\w)([A-Z])[)\]*]{0,3}(?:\s?[,/、或和]\s?(?:or\s|and\s)?|\s(?:or|and)\s)[(\[*]{0,3}\Z')
+_joins = re.compile(r'[)\]*]{0,3}(?:\s?[,/、或和]\s?(?:or\s|and\s)?|\s(?:or|and)\s)[(\[*]{0,3}([A-Z])(?![A-Za-z])')
+
+def _refused(text, i, j):
+    "Is the letter between `i` and `j` denied, or one of a list?"
+    before = text[max(0, i-40):i]
+    if _kept_off.search(before) or _denied.match(text, j) or before.strip(' *([') and _asked.match(text, j): return True
+    return any(m and m[1] != text[i:j] for m in (_joined.search(before), _joins.match(text, j)))
 
 def _lone_letter(text, allowed):
     "A letter that can be nothing but an answer."
+    text = text[-5000:]
     for pattern in _alone:
-        if found := [l.upper() for l in pattern.findall(text[-5000:]) if not allowed or l.upper() in allowed]: return found[-1]
+        for m in reversed(list(pattern.finditer(text))):
+            if (not allowed or m[1].upper() in allowed) and not _refused(text, *m.span(1)): return m[1].upper()
 
-# %% ../nbs/01_verify.ipynb #0000003e
+# %% ../nbs/01_verify.ipynb #0000004a
+_line = re.compile(r'(?m)^[ \t*(\[-]*([A-Z])(?:[)\].:*]+|(?=[ \t]*$))(.*)$')
+_right = re.compile(r'(?i)(?<!not )(?<!in)(?<!is no)\b(?:correct|right|the answer)\b')
+
+def _listed(text):
+    "(the text without a list of options, the letter of the one that the list calls right)"
+    rows = []
+    for m in _line.finditer(text):
+        if m[1] == 'A': rows = []
+        if ord(m[1]) == ord('A') + len(rows): rows.append(m)
+    if len(rows) < 2 or len({bool(m[2].strip()) for m in rows}) > 1: return text, None
+    right = [m[1] for m in rows if _right.search(m[2]) and not _denial.search(m[2])]
+    for m in reversed(rows): text = text[:m.start()] + text[m.end():]
+    return text, right[0] if len(right) == 1 else None
+
+# %% ../nbs/01_verify.ipynb #0000004c
 def _pick(s, allowed, question):
     "The letter in a place where an answer is expected."
     s = re.sub(r'^not\b[^.,\n]{0,20}?(?:,|\bbut\b)\s*', '', s[:2000])
     return _leading_letter(s, allowed) or _written_out(_stop.split(s, 1)[0], question) or _lone_letter(s[:200], allowed)
 
-# %% ../nbs/01_verify.ipynb #0000003f
+# %% ../nbs/01_verify.ipynb #0000004d
 @kind('choice', 'a letter, A to Z')
 def read_choice(text:str, labels=(), # the letters there are; () for any
                 question:str='' # with its options, so that one written out counts as its letter
                ) -> Answer|None:
     "The marked letter, or the one after \"the answer is\", or one that stands alone."
-    text, unfinished = after_thought(text)
     allowed = {str(l).upper() for l in labels}
+    if text in ascii_uppercase and len(text) == 1 and (not allowed or text in allowed): return Answer(text, 'all of it')
+    text, unfinished = after_thought(text)
+    if len(question) > 20: text = text.replace(question.strip(), '\n') # repeated before it is answered
     if a := marked(text): return Answer(l, a.rule) if (l := _pick(a.value, allowed, question)) else None
     if unfinished: return None
     if (p := phrased(text)) and (l := _pick(p.value, allowed, question)): return Answer(l, p.rule)
-    if l := _lone_letter(text, allowed): return Answer(l, 'a letter alone')
+    text, right = _listed(text)
+    if (l := _lone_letter(text, allowed) or right) and (not allowed or l in allowed): return Answer(l, 'a letter alone')
     return Answer(l, 'option written out') if (l := _written_out(text.strip().rpartition('\n')[2], question)) else None
 
-# %% ../nbs/01_verify.ipynb #00000042
+# %% ../nbs/01_verify.ipynb #00000051
 @lru_cache(256)
 def _patterns(labels):
     "For a tuple of labels, longest first: one anywhere, and one that is all there is or ends before punctuation."
@@ -328,24 +430,35 @@ def _as_written(found, labels):
     flat = lambda s: re.sub(r'[\s_-]+', ' ', s.strip().casefold())
     return next(l for l in labels if flat(l) == flat(found))
 
-# %% ../nbs/01_verify.ipynb #00000043
-_not = re.compile(r"(?:\bnot|n't|\bnor|\bneither|\brather than|\binstead of)\s(?:an?\s|the\s)?[\"'*]?$")
+# %% ../nbs/01_verify.ipynb #00000052
+_scale = re.compile(r'(?:\bout of\s|\d\s?/\s?)\Z')
+_another = re.compile(r'["\'*]?(?:\s?[,/]\s?(?:or\s|and\s)?|\s(?:or|and)\s)["\'*]?')
+_concession = re.compile(r'\b(?:despite|in spite of|although|even though)\b[^.,;!?\n]*')
+_a_noun_follows = re.compile(r'\s(?!(?:because|as|since|for|and|or|but|it|he|she|they|we|you|i|there|that|this)\b)\w')
+
+def _in_answer(text, m):
+    "Is a label neither asked about nor the top of a scale?"
+    return not _asked.match(text, m.end()) and not _scale.search(text[max(0, m.start()-8):m.start()])
 
 def _find_label(text, labels, which):
     "The label that opens the text; else the first (which=0) or last (which=-1) that is not denied."
     low, (anywhere, opening) = text.casefold(), _patterns(labels)
-    if m := opening.match(low): return _as_written(m[1], labels)
-    hits = [m for m in anywhere.finditer(low) if not _not.search(low[max(0, m.start()-30):m.start()])]
+    if m := opening.match(low):
+        other = _another.match(low, m.end(1))
+        if not (other and anywhere.match(low, other.end())): return _as_written(m[1], labels)
+    low = _concession.sub(' ', low)
+    hits = _not_denied(low, [m for m in anywhere.finditer(low) if _in_answer(low, m)])
+    if which: hits = [m for m in hits if m[0] != 'no' or not _a_noun_follows.match(m.string, m.end())]
     return _as_written(hits[which][0], labels) if hits else None
 
-# %% ../nbs/01_verify.ipynb #00000045
+# %% ../nbs/01_verify.ipynb #00000055
 def _read_free(text, unfinished):
     "The marked text, what follows \"the answer is\", or all of it; in plain words."
-    a = marked(text) or (None if unfinished else phrased(text) or Answer(text, 'all of it'))
+    a = marked(text) or (None if unfinished else phrased(text, even_not=True) or Answer(text, 'all of it'))
     value = a and _plain(re.sub(r'\\text\s?\{([^{}]*)\}', r'\1', a.value[:5000]))
     return Answer(value, a.rule) if value else None
 
-# %% ../nbs/01_verify.ipynb #00000046
+# %% ../nbs/01_verify.ipynb #00000056
 @kind('label', 'one of the words in `labels`')
 def read_label(text:str, labels=(), # the words there are; without them the text itself is the answer
                question:str='') -> Answer|None:
@@ -358,10 +471,18 @@ def read_label(text:str, labels=(), # the words there are; without them the text
     if (p := phrased(text)) and (l := _find_label(_stop.split(p.value, 1)[0], labels, 0)): return Answer(l, p.rule)
     return Answer(l, 'a label in the text') if (l := _find_label(text, labels, -1)) else None
 
-# %% ../nbs/01_verify.ipynb #00000049
-_saying = re.compile(r'(?:\A|\n|\b(?:so|thus|hence|therefore),?\s)[^\w\n]{0,20}(yes|no)\b(?=\W{0,3}(?:$|[.,;:!\n]))|\b(yes|no)\W{0,5}\Z')
+# %% ../nbs/01_verify.ipynb #00000059
+_yes_or_no = re.compile(r'\b(?:yes|no)(?:,? or |\s?/\s?)(?:yes|no)\b')
+_saying = re.compile(r"""(?:\A|\n|[?:]\s|\b(?:so|thus|hence|therefore|well|actually|in\sconclusion),?\s)[^\w\n]{0,20}(yes|no)\b
+    (?=\W{0,3}(?:$|[.,;:!\n])|\s[-—(]|\s(?:it|he|she|they|we|you|i|there|that|this)\b)|\b(yes|no)\W{0,5}\Z""", re.X)
 
-# %% ../nbs/01_verify.ipynb #0000004a
+def _last_saying(text):
+    "The last yes or no that says something."
+    text = _yes_or_no.sub(' ', text.casefold())
+    found = [m for m in _saying.finditer(text) if not _denied_at(text, m.start(m.lastindex))]
+    return found[-1][found[-1].lastindex] if found else None
+
+# %% ../nbs/01_verify.ipynb #0000005b
 @kind('yes_no', 'yes or no')
 def read_yes_no(text:str, labels=(), question:str='') -> Answer|None:
     "The marked yes or no, the one after \"the answer is\", or one that opens a line or ends the text."
@@ -369,40 +490,58 @@ def read_yes_no(text:str, labels=(), question:str='') -> Answer|None:
     if a := marked(text): return Answer(l, a.rule) if (l := _find_label(a.value, ('yes', 'no'), 0)) else None
     if unfinished: return None
     if (p := phrased(text)) and (l := _find_label(p.value[:40], ('yes', 'no'), 0)): return Answer(l, p.rule)
-    found = _saying.findall(text[-5000:].casefold())
-    return Answer(''.join(found[-1]), 'a line of its own') if found else None
+    return Answer(l, 'a line of its own') if (l := _last_saying(text[-5000:])) else None
 
-# %% ../nbs/01_verify.ipynb #0000004d
+# %% ../nbs/01_verify.ipynb #0000005f
 @kind('text', 'this text, but for case, spaces, articles and punctuation')
 def read_text(text:str, labels=(), question:str='') -> Answer|None:
     "The marked text, what follows \"the answer is\", or all of it."
     return _read_free(*after_thought(text))
 
-# %% ../nbs/01_verify.ipynb #00000050
-_span = re.compile(r'\$\$([^$]+)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\\d])\$([^$\n]+)(?<!\\)\$', re.S)
+# %% ../nbs/01_verify.ipynb #00000063
+_span = re.compile(r'\$\$([^$]+)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\\d])\$(?!\.?\d[\d.,]*+[\s/]\s?(?:a\s|\()?[A-Za-z]{2}[^$\\\n]*+(?<=\s)\$)([^$\n]+)(?<![\\=/<>])(?<![=+*/<>-]\s)\$(?!\d)', re.S)
 
 def _formulas(s):
-    "The math spans in a text: (start, end, content)."
-    return [(m.start(), m.end(), next(g for g in m.groups() if g)) for m in _span.finditer(s)]
+    "The math spans in a text: (start, end, content), but for the exponents of units."
+    found = [(m.start(), m.end(), next(g for g in m.groups() if g)) for m in _span.finditer(s)]
+    return [f for f in found if not f[2].lstrip().startswith('^')]
 
-# %% ../nbs/01_verify.ipynb #00000051
+# %% ../nbs/01_verify.ipynb #00000066
+def _listed_values(s):
+    "A list in prose as one of mathematics: `4 and 5` is `4,5`."
+    return re.sub(r'(?<=[\w)}\]]),?\s(?:and|or)\s', ',', s) if any(map(str.isdigit, s)) else s
+
+def _undressed(s):
+    "Without the Markdown around it."
+    return _listed_values(s.strip(' \t*_`"'))
+
+def _sentence(s):
+    "The first sentence of a short text, without its remarks."
+    return _undressed(_remark.split(_stop.split(s, 1)[0], 1)[0])
+
 def _formula(s):
     "The expression in a short text: its first math span, with those beside it, or else its first sentence."
-    if not (spans := _formulas(s := s[:3000])): return _stop.split(s, 1)[0]
+    if not (spans := _formulas(s := s[:3000])): return _sentence(s)
     (_, end, first), found = spans[0], []
     for start, stop, inside in spans[1:]:
         if not _beside(s[end:start]): break
         found.append(inside); end = stop
     return ','.join([first, *found])
 
-# %% ../nbs/01_verify.ipynb #00000053
+# %% ../nbs/01_verify.ipynb #00000068
 def _is_formula(s):
     "One short line of mathematics, or one word: not a sentence."
-    s = s.strip()
+    s = _listed_values(s.strip())
     words = re.findall(r'(?<![\\\w])[A-Za-z]{3,}', re.sub(r'\\[a-z]+\{[^{}]*\}', '', s))
     return 0 < len(s) < 300 and '\n' not in s and (not words or len(words) == 1 and not any(map(str.isdigit, s)))
 
-_ending = re.compile(r'(?:=|\bis\b|\bequals\b)([^=]{1,200}?)[.!]?$')
+_endings = [re.compile(p) for p in (r'\bare\b(?=.*\d)(.{1,200}?)[.!]?$', r'(?:=|\bis\b|\bequals\b)([^=]{1,200}?)[.!]?$')]
+
+def _ending(text):
+    "What the last line ends on, where that is a formula."
+    line = text.strip().rpartition('\n')[2][-400:]
+    found = (_undressed(m[1]) for p in _endings if (m := p.search(line)))
+    return next(filter(_is_formula, found), None)
 
 def _last_formula(text):
     "Where nothing is marked: the last math span, what the last line ends on, or the last number."
@@ -411,23 +550,37 @@ def _last_formula(text):
         if found and not _beside(text[stop:begin]): break
         found.insert(0, inside); begin = start
     if found and len(found[-1]) < 200: return Answer(','.join(found), 'last formula')
-    m = _ending.search(text.strip().rpartition('\n')[2][-400:])
-    if m and _is_formula(m[1]): return Answer(m[1], 'end of the last line')
+    if f := _ending(text): return Answer(f, 'end of the last line')
     return Answer(n, 'last number') if (n := _last_number(text)) else None
 
-# %% ../nbs/01_verify.ipynb #00000054
-@kind('math', 'a LaTeX or numeric expression, in \\boxed{}', same=equal, same_all=equal_all)
+# %% ../nbs/01_verify.ipynb #0000006a
+def _in_mark(value):
+    "The expression in a tag or after ####, which may hold a whole sentence."
+    if _is_formula(f := _formula(value)): return f
+    p = phrased(value)
+    return (p and _is_formula(g := _formula(p.value)) and g) or _ending(value) or f
+
+_few_words = re.compile(r"(?:[^\W\d][\w'-]*\s){0,5}[^\W\d][\w'-]*")
+
+def _math_label(text, labels=(), question=''):
+    "A label is what its author wrote: where it is a few words and nothing points into it, all of it."
+    s = text.strip()
+    whole = ' ' in s and len(s) < 60 and not re.search(r'[$\\=\n]|[.!?]$', s) and (_few_words.fullmatch(s) or not re.search(r'\b(?:is|are)\b', s))
+    return Answer(tidy(s), 'all of it') if whole and not _is_formula(s) and not marked(s) and not phrased(s) else read_math(text)
+
+# %% ../nbs/01_verify.ipynb #0000006b
+@kind('math', 'a LaTeX or numeric expression, in \\boxed{}', same=equal, same_all=equal_all, label=_math_label)
 def read_math(text:str, labels=(), question:str='') -> Answer|None:
     "The marked expression, or the one after \"the answer is\", or the last one."
     text, unfinished = after_thought(text)
-    if a := marked(text, many=True): a = a if a.rule in ('boxed', 'fbox') else Answer(_formula(a.value), a.rule)
+    if a := marked(text, many=True): a = a if a.rule in ('boxed', 'fbox') else Answer(_in_mark(a.value), a.rule)
     elif unfinished: return None
     elif (p := phrased(text)) and _is_formula(f := _formula(p.value)): a = Answer(f, p.rule)
-    elif _is_formula(text): a = Answer(text, 'all of it')
-    else: a = _last_formula(text)
+    elif _is_formula(text): a = Answer(_listed_values(text), 'all of it')
+    elif not (a := _last_formula(text)) and p and _few_words.fullmatch(f): a = Answer(f, p.rule)
     return Answer(value, a.rule) if a and (value := tidy(a.value[:2000])) else None
 
-# %% ../nbs/01_verify.ipynb #00000057
+# %% ../nbs/01_verify.ipynb #00000070
 def as_text(completion # a string, or chat messages as TRL hands them over
            ) -> str:
     "What a completion says."
@@ -436,7 +589,7 @@ def as_text(completion # a string, or chat messages as TRL hands them over
     if isinstance(completion, (list, tuple)): return '\n'.join(map(as_text, completion))
     return '' if completion is None else str(completion)
 
-# %% ../nbs/01_verify.ipynb #00000059
+# %% ../nbs/01_verify.ipynb #00000072
 def extract(kind:str, completion, labels=(), question:str='') -> str|None:
     "The answer in a completion, normalised; None where there is none."
     a = _kind(kind).read(as_text(completion), labels, question)
@@ -447,16 +600,16 @@ def same(kind:str, a:str, b:str, # two extracted answers
     "Whether two extracted answers agree; the teacher's vote is counted with it."
     return bool(_kind(kind).same(a, b, seconds))
 
-# %% ../nbs/01_verify.ipynb #0000005c
+# %% ../nbs/01_verify.ipynb #00000075
 def _read_both(kind, k, completion, label, labels, question):
     "(gold, answer), or the verdict where one of them cannot be read."
-    gold, answer = k.read(label, labels, question), k.read(completion, labels, question)
+    gold, answer = (k.label or k.read)(label, labels, question), k.read(completion, labels, question)
     if gold and answer: return gold.value, answer.value
     return Verdict.correct if kind == 'text' and not completion.strip() and not label.strip() else Verdict.unparseable
 
 def _to_verdict(same): return Verdict.timed_out if same is None else Verdict.correct if same else Verdict.wrong
 
-# %% ../nbs/01_verify.ipynb #0000005d
+# %% ../nbs/01_verify.ipynb #00000076
 def judge_all(kind:str, completions:list, answers, # a label for each completion, or one for all
               labels=(), questions='', # the words there are; a question for each completion, or one for all
               seconds:float=1 # for each comparison
@@ -471,7 +624,7 @@ def judge_all(kind:str, completions:list, answers, # a label for each completion
     same = iter(k.same_all(pairs, seconds) if k.same_all and pairs[1:] else [k.same(*p, seconds) for p in pairs])
     return [p if isinstance(p, Verdict) else _to_verdict(next(same)) for p in read]
 
-# %% ../nbs/01_verify.ipynb #0000005e
+# %% ../nbs/01_verify.ipynb #00000077
 def judge(kind:str, completion, label, labels=(), # the words there are
           seconds:float=1, # for the comparison, of processor time; on an idle machine a verdict is there within twice that
           question:str='' # for options that are written out
@@ -479,7 +632,7 @@ def judge(kind:str, completion, label, labels=(), # the words there are
     "Whether the answer in a completion is the one in the label, which may be bare or a whole solution."
     return judge_all(kind, [completion], [label], labels, [question], seconds)[0]
 
-# %% ../nbs/01_verify.ipynb #00000062
+# %% ../nbs/01_verify.ipynb #0000007b
 def reward(task:Task) -> Callable:
     "A reward function for TRL: 1 for a correct answer, 0 for anything else."
     def correct(completions, label=None, **columns):
@@ -487,7 +640,7 @@ def reward(task:Task) -> Callable:
         return [float(v == Verdict.correct) for v in judge_all(task.answer, completions, answers, task.labels, columns.get('input') or '')]
     return correct
 
-# %% ../nbs/01_verify.ipynb #00000065
+# %% ../nbs/01_verify.ipynb #0000007e
 def format_reward(task:Task, size:float=0.1 # beside 1 for a correct answer
                  ) -> Callable:
     "A small reward for an answer in the mark that `output_format` asks for."
