@@ -162,7 +162,7 @@ async def _attempt(self:Sender, job):
     except Refused: self._release(job); self._give_up(job, 'refused')
     except Exception as e: self._stop(job.batch, e); self._release(job)
     finally: 
-        self.gate.running -= 1; self.flying.discard(job)
+        self.gate.running -= 1; self.flying.discard(job); job.limit = None
         self._end(job)
 
 @patch
@@ -224,7 +224,7 @@ def _learn(self:Sender, job):
     took.append(self.loop.time() - job.sent)
     if len(took) == 16: 
         for j in self.flying: 
-            if (j.n, j.request.get('max_tokens')) == kind and j.limit and j is not job: j.limit.reschedule(j.sent + self._patience(j))
+            if (j.n, j.request.get('max_tokens')) == kind and j is not job and j.limit and not j.limit.expired(): j.limit.reschedule(j.sent + self._patience(j))
 
 # %% ../nbs/02d_send.ipynb #00000024
 @patch

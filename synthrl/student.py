@@ -186,10 +186,11 @@ class ServerStudent:
     def sample(self, prompts:list[str], n:int=1, temperature:float=.7, max_tokens:int=2048, seed:int=0) -> list[list[Completion]]:
         "`n` answers to each prompt; the server's template, not ours, goes around it."
         kw = dict(cache=Path(self.folder.name)/'replies.sqlite', seed=seed) | self.kw
-        with Teacher(self.model, **kw) as t: replies = t.replies(prompts, n, temperature, max_tokens)
-        if short := sum(len(r) < n for r in replies): 
+        each = n if temperature else 1                                  # greedy answers are all the same
+        with Teacher(self.model, **kw) as t: replies = t.replies(prompts, each, temperature, max_tokens)
+        if short := sum(len(r) < each for r in replies): 
             raise UserError(f'{self.model}: {short} of {len(prompts)} questions got no answer', 'see that the server is up, and do it again')
-        return [[Completion(r.text, 0, r.finish == 'stop') for r in rs] for rs in replies] # tokens are counted a call, not an answer
+        return [[Completion(r.text, 0, r.finish == 'stop') for r in rs]*(n//each) for rs in replies] # tokens are counted a call, not an answer
 
     def close(self): self.folder.cleanup()
 

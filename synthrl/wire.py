@@ -127,6 +127,7 @@ def unknown_parameter(e:Exception, # what the openai client raised
     said = str(getattr(e, 'body', None) or e)
     if 'max_tokens' in sent and 'max_completion_tokens' in said: return 'max_tokens'
     if 'response_format' in sent and re.search('response_format|json_schema', said): return 'response_format'
+    if 'n' in sent and re.search(r'\bn must be 1\b', said): return 'n' # vLLM, at temperature 0
     refused = re.search(r'(?i)support|unknown|unrecogni[sz]ed|not permitted|not allowed|extra|must be|at most', said)
     return next((p for p in ('n', 'seed', 'temperature') if p in sent and refused and re.search(rf'[`\'"]{p}[`\'"]', said)), None)
 
