@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MEMORY', 'LOGGED', 'GRPO', 'count_steps', 'in_order', 'expected_silent', 'check_rewards', 'check_lengths',
-           'check_batch', 'preflight', 'check_packages', 'log_row', 'summarise', 'sync_on_cpu', 'grpo_config', 'log_to',
-           'make_trainer', 'open_work', 'check_out', 'last_checkpoint', 'read_log', 'load_trainable', 'save_model',
-           'train']
+           'check_batch', 'preflight', 'check_packages', 'log_row', 'summarise', 'sync_on_cpu', 'at_once',
+           'grpo_config', 'log_to', 'make_trainer', 'open_work', 'check_out', 'last_checkpoint', 'read_log',
+           'load_trainable', 'save_model', 'train']
 
 # %% ../nbs/09_train.ipynb #00000003
 import json, os, random, shutil, time
@@ -33,7 +33,7 @@ class GRPO:
     max_tokens: int = 2048       # of an answer (paper 1)
     max_length: int = 4096       # prompt and answer together, tokens
     lora_rank: int = 0           # 0 trains all weights
-    micro_batch: int = 8         # answers that go through the trainer at a time; memory, not mathematics
+    micro_batch: int = 8         # answers that go through the trainer at a time, at most; memory, not mathematics
     gpu_share: float = .4        # of the GPU's memory for vLLM's rollouts
     save_every: int = 20         # steps between checkpoints, from which a killed training goes on; 0 writes none
     shuffle: bool = True         # each pass over the samples; False keeps their order, such as a curriculum's
@@ -77,11 +77,8 @@ def check_lengths(prompts:list[str], tokenizer, room:int, settings:GRPO):
 
 # %% ../nbs/09_train.ipynb #00000011
 def check_batch(settings:GRPO):
-    "Refuse a batch that the trainer could not cut up."
-    whole = settings.prompts_per_step * settings.completions
+    "Refuse groups in which there is nothing to compare."
     if settings.completions < 2: raise UserError(f'completions = {settings.completions}: a group needs two answers at least', 'set completions = 16')
-    if whole % settings.micro_batch: 
-        raise UserError(f'micro_batch = {settings.micro_batch} does not divide the {whole} answers of a step', 'choose a divisor of prompts_per_step × completions')
 
 def preflight(task:Task, samples:list[Sample], settings:GRPO, tokenizer, room:int) -> list[str]:
     "What is likely to go wrong, one line each; what is sure to go wrong raises."
@@ -123,6 +120,12 @@ def sync_on_cpu(generation):
     generation.llm.reset_prefix_cache()
 
 # %% ../nbs/09_train.ipynb #00000022
+def at_once(settings:GRPO) -> int:
+    "Answers that go through the trainer together: the largest part of a step's that `micro_batch` allows."
+    whole = settings.prompts_per_step * settings.completions
+    return max(d for d in range(1, min(settings.micro_batch, whole) + 1) if whole % d == 0)
+
+# %% ../nbs/09_train.ipynb #00000025
 def grpo_config(settings:GRPO, steps:int, out:Path, seed:int, room:int):
     "TRL's configuration for our settings."
     from trl import GRPOConfig
@@ -130,14 +133,14 @@ def grpo_config(settings:GRPO, steps:int, out:Path, seed:int, room:int):
     half = dict(bf16=torch.cuda.is_bf16_supported(), fp16=not torch.cuda.is_bf16_supported()) if on_gpu() else dict(bf16=False, fp16=False, use_cpu=True)
     return GRPOConfig(
         output_dir=str(out), seed=seed, max_steps=steps, learning_rate=settings.lr, lr_scheduler_type='constant', warmup_steps=0, beta=settings.kl,
-        num_generations=settings.completions, per_device_train_batch_size=settings.micro_batch, 
-        gradient_accumulation_steps=settings.prompts_per_step * settings.completions // settings.micro_batch,
+        num_generations=settings.completions, per_device_train_batch_size=at_once(settings), 
+        gradient_accumulation_steps=settings.prompts_per_step * settings.completions // at_once(settings),
         scale_rewards='group' if settings.divide_by_std else 'none', temperature=settings.temperature, max_completion_length=settings.max_tokens, 
         use_vllm=True, vllm_mode='colocate', vllm_gpu_memory_utilization=settings.gpu_share, vllm_max_model_length=room, vllm_importance_sampling_correction=True, 
         shuffle_dataset=False, logging_steps=1, report_to=[], disable_tqdm=True, save_strategy='steps' if settings.save_every else 'no', 
         save_steps=settings.save_every or 500, save_total_limit=1, **half)
 
-# %% ../nbs/09_train.ipynb #00000023
+# %% ../nbs/09_train.ipynb #00000026
 def log_to(path:Path, steps:int):
     "A trainer callback that appends each step's row to `path` and shows a progress bar."
     from transformers import TrainerCallback
@@ -150,7 +153,7 @@ def log_to(path:Path, steps:int):
         def on_train_end(self, args, state, control, **kw): self.panel.end()
     return Log()
 
-# %% ../nbs/09_train.ipynb #00000024
+# %% ../nbs/09_train.ipynb #00000027
 def make_trainer(task:Task, net, tok, samples:list[Sample], settings:GRPO, work:Path, seed:int, room:int):
     "A GRPOTrainer on the samples in their order."
     import torch
@@ -166,19 +169,19 @@ def make_trainer(task:Task, net, tok, samples:list[Sample], settings:GRPO, work:
     torch.manual_seed(seed)
     return trainer
 
-# %% ../nbs/09_train.ipynb #00000026
+# %% ../nbs/09_train.ipynb #00000029
 def open_work(work:Path, asked:dict):
     "The folder of a training under way; one that was begun otherwise is begun again."
     asked, note = json.dumps(asked), work/'asked.json'
     if work.exists() and not (note.exists() and note.read_text() == asked): shutil.rmtree(work)
     work.mkdir(parents=True, exist_ok=True); note.write_text(asked)
 
-# %% ../nbs/09_train.ipynb #00000028
+# %% ../nbs/09_train.ipynb #0000002b
 def check_out(out:Path):
     "Refuse to put a model in the place of something else."
     if out.exists() and not (out/'config.json').exists() and (out.is_file() or any(out.iterdir())): raise UserError(f'{out}: is there and is no model', 'give another `out`')
 
-# %% ../nbs/09_train.ipynb #0000002a
+# %% ../nbs/09_train.ipynb #0000002d
 def last_checkpoint(work:Path) -> str|None:
     "The newest checkpoint; log rows beyond it are dropped, as those steps come again."
     from transformers.trainer_utils import get_last_checkpoint
@@ -196,7 +199,7 @@ def read_log(path:Path) -> list[dict]:
         except ValueError: break
     return rows
 
-# %% ../nbs/09_train.ipynb #0000002e
+# %% ../nbs/09_train.ipynb #00000031
 def load_trainable(model:str, settings:GRPO):
     "(model, tokenizer) from Unsloth, all weights trainable or with LoRA adapters."
     import_engines()
@@ -209,7 +212,7 @@ def load_trainable(model:str, settings:GRPO):
         target_modules=['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'], use_gradient_checkpointing='unsloth' if on_gpu() else False)
     return net, tok
 
-# %% ../nbs/09_train.ipynb #0000002f
+# %% ../nbs/09_train.ipynb #00000032
 def save_model(trainer, tok, work:Path, out:Path):
     "Merge adapters, save model and tokenizer beside the checkpoints, move the folder into place whole, and drop the rest."
     net, whole = trainer.model, work/'model'
@@ -221,7 +224,7 @@ def save_model(trainer, tok, work:Path, out:Path):
     for d in (old, work): shutil.rmtree(d, ignore_errors=True)
     trainer.vllm_generation.llm = None; free_memory()
 
-# %% ../nbs/09_train.ipynb #00000030
+# %% ../nbs/09_train.ipynb #00000033
 def train(task:Task, student:str,    # a folder, a hub name, or "tiny"
           samples:list[Sample], settings:GRPO=None, 
           out='model',               # the folder to make

@@ -166,7 +166,7 @@ def test_interrupt_and_budget(here):
 
 
 def test_values_that_no_stage_can_work_with(here):
-    for change, said in {'score.n=0': '1 or more', 'synthesis.duplicate=1': 'between 0 and 1', 'score.temperature=nan': '0 or more', 'plan.backend=vlm': 'vllm', 'grpo.micro_batch=7': 'divide', 'seed=3': 'no setting'}.items():
+    for change, said in {'score.n=0': '1 or more', 'synthesis.duplicate=1': 'between 0 and 1', 'score.temperature=nan': '0 or more', 'plan.backend=vlm': 'vllm', 'grpo.completions=1': 'two answers', 'seed=3': 'no setting'}.items():
         refused(synthrl('run', 'task.toml', *SMALL, '--set', change, '--out', 'out', cwd=here), change.partition('=')[0].partition('.')[2] or change, said)
     refused(synthrl('run', 'task.toml', *SMALL, '--seed', '-1', cwd=here), 'seed = -1')
     refused(synthrl('run', 'task.toml', *SMALL, '--budget-usd', '-1', cwd=here), 'budget_usd')
