@@ -274,17 +274,17 @@ STAGES = [ # name       writes            made by        reads                  
 # %% ../nbs/12_run.ipynb #0000003d
 def _model(e): return dict(accuracy=round(e.accuracy, 4), ci=[round(x, 4) for x in e.ci], k=e.k, unreadable=round(e.unreadable, 4), truncated=round(e.truncated, 4))
 
-def _results(path):
+def _results(rows):
     "Base, trained and their difference."
-    if not path or not path.exists(): return dict(base=None, trained=None, difference=None)
-    base, trained = to_evaluations(read_jsonl(path)); d = compare(base, trained)
+    if not rows: return dict(base=None, trained=None, difference=None)
+    base, trained = to_evaluations(rows); d = compare(base, trained)
     return dict(base=_model(base), trained=_model(trained), difference=dict(accuracy=round(d.accuracy, 4), ci=[round(x, 4) for x in d.ci], p=d.p, won=d.won, lost=d.lost))
 
-def _samples(run, old):
+def _samples(run, old, tested):
     "Counts, histograms and scoring."
     f = {k: [] if k in old else run.read(f'{k}.jsonl') for k in ('initial', 'synth', 'scored', 'train', 'heldout')}
     rates = dict(initial=[s for s in f['scored'] if s.origin == 'generate'], synth=f['scored'], train=f['train'], heldout=f['heldout'])
-    counts = dict(initial=len(f['initial']), adapted=sum(s.origin != 'generate' for s in f['synth']), scored=len(f['scored']), train=len(f['train']), test=len(read_test(run.task) if 'eval' in old or not (run.path/'eval.jsonl').exists() else read_jsonl(run.path/'eval.jsonl')))
+    counts = dict(initial=len(f['initial']), adapted=sum(s.origin != 'generate' for s in f['synth']), scored=len(f['scored']), train=len(f['train']), test=len(tested or read_test(run.task)))
     agree = [s.agreement for s in f['synth'] or f['initial'] if s.agreement is not None]
     return dict(counts=counts, pass_rate={k: ten_bins([s.pass_rate for s in v]) for k, v in rates.items()},
                 scoring=dict(samples=len(f['scored']), per_question=run.parts['score'].n)), round(sum(agree)/len(agree), 4) if agree else None
@@ -313,18 +313,20 @@ def _versions():
 def _stand_ins(plan):
     "What is not what it would be in a real run."
     out = []
-    if plan.teacher in TRANSPORTS and plan.teacher != 'tiny': out.append(f'The teacher "{plan.teacher}" answers in this process, not over the network.')
     if plan.teacher == 'tiny': out.append(f'The teacher "{plan.teacher}" is a program that comes with synthrl, not a language model. For a real one: --teacher gpt-4o-mini, with OPENAI_API_KEY set.')
+    elif plan.teacher in TRANSPORTS: out.append(f'The teacher "{plan.teacher}" answers in this process, not over the network.')
     if plan.student in BUNDLED: out.append(f'The student "{plan.student}" is a model of about two million parameters that comes with synthrl. For a real one: --student Qwen/Qwen2.5-1.5B.')
     return out
 
 # %% ../nbs/12_run.ipynb #00000041
 def summarize(run:Run, preset='') -> dict:
     "The run's summary, as in summary.json."
-    old = stale(run, STAGES); samples, agreement = _samples(run, old)
+    old = stale(run, STAGES)
+    tested = read_jsonl(run.path/'eval.jsonl') if 'eval' not in old and (run.path/'eval.jsonl').exists() else []
+    samples, agreement = _samples(run, old, tested)
     records = {k: r for k, r in run.records.items() if k not in old}
     grpo = records.get('model', {}).get('facts') or dict(steps=0 if 'model' in old else len(read_log(run.path/'model'/'log.jsonl')))
-    return dict(task=run.task.name, preset=preset, seed=run.seed, student=run.plan.student, folder=str(run.path)) | samples | _results(None if 'eval' in old else run.path/'eval.jsonl') | dict(
+    return dict(task=run.task.name, preset=preset, seed=run.seed, student=run.plan.student, folder=str(run.path)) | samples | _results(tested) | dict(
         teacher=_teacher_cost(run, agreement), grpo=grpo, seconds={k: r['seconds'] for k, r in records.items()}, versions=_versions(), stale=old,
         stand_ins=_stand_ins(run.plan), reports={k: {n: v for n, v in r['facts'].items() if n != 'teacher'} for k, r in records.items() if k != 'model' and r['facts']})
 

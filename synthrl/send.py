@@ -70,10 +70,7 @@ async def send(self:Sender, jobs:list):
     for j in jobs: j.batch = batch; self._add(j)
     try: 
         if jobs: await asyncio.shield(batch.done)
-    except asyncio.CancelledError: # what is under way is paid for: wait, and keep it
-        self._stop(batch, UserError('interrupted'))
-        if not batch.done.cancelled(): await asyncio.wait([batch.done]); batch.done.exception()
-        raise
+    except asyncio.CancelledError: await self._leave(batch); raise
 
 # %% ../nbs/02d_send.ipynb #00000010
 @patch
@@ -315,14 +312,19 @@ def _stop(self:Sender, batch, error):
     self.queue = deque(j for j in self.queue if j.batch is not batch)
     for j in mine: self._end(j)
 
+@patch
+async def _leave(self:Sender, batch):
+    "Send nothing more of this batch, and wait for what is under way: it is paid for, and kept."
+    self._stop(batch, UserError('interrupted'))
+    if not batch.done.cancelled(): await asyncio.wait([batch.done]); batch.done.exception()
+
 # %% ../nbs/02d_send.ipynb #0000002d
 @patch
 def close(self:Sender):
     "Wait for what is under way, which is paid for; then end the connections and the loop."
     async def end():
-        for b in {j.batch for j in [*self.flying, *self.queue]}: self._stop(b, UserError('interrupted'))
         if self.flying: print(f'teacher: waiting for {len(self.flying)} replies that are under way (Ctrl-C gives them up)', file=sys.stderr)
-        while self.flying: await asyncio.sleep(.05)
+        await asyncio.gather(*map(self._leave, {j.batch for j in [*self.flying, *self.queue]}))
         if self.client: await self.client.close()
     if not self.thread.is_alive(): return
     asyncio.run_coroutine_threadsafe(end(), self.loop).result()

@@ -81,9 +81,8 @@ def free_memory():
     if torch.cuda.is_available(): torch.cuda.empty_cache()
 
 # %% ../nbs/05_student.ipynb #0000001a
-def have_room(tokenizer, prompts:list[str], max_length:int) -> list[bool]:
-    "Which prompts leave room for an answer, one token or more."
-    texts = [render(tokenizer, p) for p in prompts]
+def have_room(tokenizer, texts:list[str], max_length:int) -> list[bool]:
+    "Which rendered prompts leave room for an answer, one token or more."
     return [len(ids) + 1 < max_length for ids in tokenizer(texts)['input_ids']] if texts else []
 
 def unanswered(n:int) -> list[Completion]: return [Completion('', 0, False)]*n
@@ -116,10 +115,11 @@ class VLLMStudent:
     def sample(self, prompts:list[str], n:int=1, temperature:float=.7, max_tokens:int=2048, seed:int=0) -> list[list[Completion]]:
         "`n` answers to each prompt."
         from vllm import SamplingParams
-        room = have_room(self.tokenizer, prompts, self.max_length)
+        texts = [render(self.tokenizer, p) for p in prompts]
+        room = have_room(self.tokenizer, texts, self.max_length)
         seed_all(seed, prompts)
         params = SamplingParams(n=n, temperature=temperature, max_tokens=max_tokens)
-        outs = iter(self.llm.generate([render(self.tokenizer, p) for p, ok in zip(prompts, room) if ok], params, use_tqdm=False))
+        outs = iter(self.llm.generate([t for t, ok in zip(texts, room) if ok], params, use_tqdm=False))
         return [[Completion(c.text, len(c.token_ids), c.finish_reason == 'stop') for c in next(outs).outputs] if ok else unanswered(n) for ok in room]
 
     def close(self):
@@ -142,7 +142,7 @@ class TransformersStudent:
 
     def sample(self, prompts:list[str], n:int=1, temperature:float=.7, max_tokens:int=2048, seed:int=0) -> list[list[Completion]]:
         "`n` answers to each prompt."
-        size, room = max(1, self.batch // n), have_room(self.tokenizer, prompts, self.max_length)
+        size, room = max(1, self.batch // n), have_room(self.tokenizer, [render(self.tokenizer, p) for p in prompts], self.max_length)
         short = [p for p, ok in zip(prompts, room) if ok]
         made = (c for i in range(0, len(short), size) for c in self._batch(short[i:i+size], n, temperature, max_tokens, seed))
         return [next(made) if ok else unanswered(n) for ok in room]

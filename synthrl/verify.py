@@ -15,7 +15,7 @@ from functools import lru_cache
 from string import ascii_uppercase
 from typing import Callable, NamedTuple
 from unicodedata import normalize
-from .equal import _Calculator, _Unsure, close, equal, equal_all, rational, tidy
+from .equal import arithmetic, close, equal, equal_all, rational, tidy
 from .task import KINDS, Task, UserError
 
 # %% ../nbs/01_verify.ipynb #00000005
@@ -250,9 +250,8 @@ _begins = re.compile(r'(?:\\(?:sqrt|[dt]?frac|log|ln|sin|cos|tan|binom|lfloor|lc
 def _value(s):
     "What a formula without letters comes to; '' where it takes more than arithmetic, or more than 15 digits."
     s = re.sub(r'(?<=\d),(?=\d{3}(?!\d))|\\?\$', '', tidy(s)).strip(' *_`').replace('**', '^').replace(r'\div', '/')
-    try: v = (c := _Calculator(s, 0)).value()
-    except (_Unsure, ArithmeticError, ValueError, RecursionError): return ''
-    return '' if c.letters or abs(v.imag) > 1e-12 or not abs(v) < 1e15 else _shift(f'{v.real:.15g}', 0)
+    v = arithmetic(s)
+    return '' if v is None or not abs(v) < 1e15 else _shift(f'{v:.15g}', 0)
 
 def _in_formula(s, m):
     "Is a number only a part of a formula?"
