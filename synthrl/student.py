@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['BUNDLED', 'BACKENDS', 'Completion', 'model_path', 'check_hub', 'render', 'seed_all', 'fit_length', 'free_memory',
-           'have_room', 'unanswered', 'on_gpu', 'import_engines', 'VLLMStudent', 'TransformersStudent', 'ServerStudent',
-           'find_backend', 'load_student']
+           'have_room', 'unanswered', 'on_gpu', 'stood_in', 'import_engines', 'VLLMStudent', 'TransformersStudent',
+           'ServerStudent', 'find_backend', 'load_student']
 
 # %% ../nbs/05_student.ipynb #00000003
-import gc, hashlib, importlib.util, os, tempfile
+import gc, hashlib, importlib.util, os, sys, tempfile
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from fastcore.basics import patch
 from .task import UserError, data_path
 from .teacher import Teacher
@@ -87,17 +89,31 @@ def have_room(tokenizer, texts:list[str], max_length:int) -> list[bool]:
 
 def unanswered(n:int) -> list[Completion]: return [Completion('', 0, False)]*n
 
-# %% ../nbs/05_student.ipynb #0000001c
+# %% ../nbs/05_student.ipynb #33348fa8
 def on_gpu() -> bool:
     import torch
     return torch.cuda.is_available()
 
+# %% ../nbs/05_student.ipynb #b8f38685
+@contextmanager
+def stood_in(name:str): # of a module that nobody has imported yet
+    "An empty module in the place of `name`: to import it loads nothing."
+    sys.modules[name] = ModuleType(name)
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+# %% ../nbs/05_student.ipynb #a034472b
 def import_engines():
     "Import Unsloth before vLLM and transformers, as it asks, so that training can follow in the same process."
     os.environ.setdefault('VLLM_ENABLE_V1_MULTIPROCESSING', '0')
     os.environ.setdefault('VLLM_CPU_KVCACHE_SPACE', '1')   # GiB
     os.environ.setdefault('VLLM_LOGGING_LEVEL', 'ERROR')
-    if importlib.util.find_spec('unsloth'): import unsloth
+    if not importlib.util.find_spec('unsloth'): return
+    kernels = 'vllm._C'
+    with nullcontext() if on_gpu() or kernels in sys.modules else stood_in(kernels):
+        import unsloth
 
 # %% ../nbs/05_student.ipynb #0000001d
 class VLLMStudent:
