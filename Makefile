@@ -7,11 +7,8 @@ export TOKENIZERS_PARALLELISM := false
 env: .venv/ready
 
 # the environment: exactly the pins of cpu.lock, then this checkout
-.venv/ready: cpu.lock settings.ini setup.py
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --no-deps --requirement cpu.lock
-	$(BIN)/pip install --quiet --no-deps --editable .
-	touch $@
+.venv/ready: cpu.lock settings.ini setup.py tests/make_env.py
+	@$(PYTHON) tests/make_env.py
 
 demo: env
 	$(BIN)/synthrl run data/tasks/word_problems.toml --preset laptop --out runs/demo

@@ -18,7 +18,7 @@ def data_packages():
 setup(name=cfg['lib_name'], version=cfg['version'], description=cfg['description'], author=cfg['author'],
       author_email=cfg['author_email'], license='Apache-2.0', url=cfg['git_url'],
       long_description=(here/'README.md').read_text(encoding='utf-8'), long_description_content_type='text/markdown',
-      python_requires=f">={cfg['min_python']}", packages=[*find_packages(include=['synthrl', 'synthrl.*']), *data_packages()],
+      python_requires=f">={cfg['min_python']}, <={cfg['max_python']}.99", packages=[*find_packages(include=['synthrl', 'synthrl.*']), *data_packages()],
       package_dir=data_packages(), package_data={p: ['*'] for p in data_packages()},
       install_requires=needs('requirements'), entry_points=dict(console_scripts=needs('console_scripts')),
       extras_require={x: needs(f'{x}_requirements') for x in ('train', 'cpu', 'dev')})
