@@ -57,7 +57,7 @@ def _named(svg):
     for name, colour in COLOURS.items(): svg = svg.replace(colour, f'var(--{name}, {colour})')
     svg = re.sub(r'<g id="[^"]*">', '<g>', svg)                      # nothing refers to them, and a page has five of each
     svg = re.sub(r"font-family: [^;\"]*;?", '', svg)                 # the page's
-    return svg[svg.index('<svg'):]
+    return re.sub(r'^.*?<svg[^>]*(viewBox="[^"]*")[^>]*>', r'<svg \1>', svg, flags=re.S)
 
 # %% ../nbs/11_plot.ipynb #c3745c7d
 @patch
