@@ -84,12 +84,14 @@ def _tile(label, value, *notes): return Div(Small(label), Strong(value), *map(Sm
 def _model_tile(label, m):
     "One model's accuracy; also by the strict reading, where there is one."
     strict = m.get('accuracy_strict')
-    own = [f'strict reading: {_pct(strict)}'] if strict is not None else []
-    return _tile(label, _pct(m['accuracy']), f'95 % interval {_points(m["ci"])} %', *own)
+    notes = [f'95 % interval {_points(m["ci"])} %'] if m.get('ci') else []
+    if strict is not None: notes.append(f'strict reading: {_pct(strict)}')
+    return _tile(label, _pct(m['accuracy']), *notes)
 
 def _difference_tile(d):
-    chance = f'p = {d["p"]:.2g}' if d['p'] >= .001 else 'p < 0.001'
-    return _tile('difference', f'{100*d["accuracy"]:+.1f} points', f'95 % interval {_points(d["ci"])}', chance)
+    notes = [f'95 % interval {_points(d["ci"])}'] if d.get('ci') else []
+    if 'p' in d: notes.append(f'p = {d["p"]:.2g}' if d['p'] >= .001 else 'p < 0.001')
+    return _tile('difference', f'{100*d["accuracy"]:+.1f} points', *notes)
 
 # %% ../nbs/11b_report.ipynb #79be5b54
 STRICT = ('The strict reading counts an answer only where the task’s format marks it, as the paper does; '
@@ -106,9 +108,9 @@ def _how(s):
 
 def _numbers(s):
     "Base, trained and the difference, or a line that says what is missing."
-    if not s.get('trained'): return P('The run has not been evaluated yet.', cls='note')
-    tiles = (_model_tile('base, before training', s['base']), _model_tile('trained', s['trained']),
-             _difference_tile(s['difference']))
+    if not s.get('trained') or not s.get('base'): return P('The run has not been evaluated yet.', cls='note')
+    tiles = [_model_tile('base, before training', s['base']), _model_tile('trained', s['trained'])]
+    if s.get('difference'): tiles.append(_difference_tile(s['difference']))
     return Section(H2('What it brought'), Div(*tiles, cls='tiles'), P(_how(s), cls='note'))
 
 # %% ../nbs/11b_report.ipynb #f1b3d6b4
@@ -438,5 +440,6 @@ def report(folder) -> Path: # a run's folder, finished or not
     "Write `report.html` into a run's folder and give its path."
     folder = Path(folder)
     s, settings = _read(folder/'summary.json'), _read(folder/'settings.json')
+    s = {k: v for k, v in s.items() if v is not None}
     write_text(folder/'report.html', to_xml(_page(folder, s, settings), indent=False))
     return folder/'report.html'
