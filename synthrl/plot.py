@@ -50,12 +50,13 @@ class Plot:
         os.replace(part, path)
 
 # %% ../nbs/11_plot.ipynb #f7426f8a
-COLOURS = dict(ink=INK, mid=MID, pale=PALE, text=TEXT, label=LABEL, line=LINE, page=PAGE) # by their names in a page
+# by their names in a page
+COLOURS = dict(ink=INK, mid=MID, pale=PALE, text=TEXT, label=LABEL, line=LINE, page=PAGE)
 
 def _named(svg):
     "An SVG whose colours a page can set, without what a page has no use for."
     for name, colour in COLOURS.items(): svg = svg.replace(colour, f'var(--{name}, {colour})')
-    svg = re.sub(r'<g id="[^"]*">', '<g>', svg)                      # nothing refers to them, and a page has five of each
+    svg = re.sub(r'<g id="[^"]*">', '<g>', svg)        # nothing refers to these, and a page has five of each
     svg = re.sub(r"font-family: [^;\"]*;?", '', svg)                 # the page's
     return re.sub(r'^.*?<svg[^>]*(viewBox="[^"]*")[^>]*>', r'<svg \1>', svg, flags=re.S)
 
@@ -164,7 +165,8 @@ def plot_training(log:list[dict], # a row a step: step, reward, zero_variance, t
     fig, axes = _axes(2, 2, 3.4, sharex=True)
     says = [_curve(ax, key, title, log, width) for ax, (key, title) in zip(axes.flat, CURVES.items())]
     for ax in axes[-1]: ax.set_xlabel('step')
-    return Plot(fig, 'Training: reward, and three signs of trouble', f'{len(log):,} steps. ' + '. '.join(says))
+    told = '. '.join([f'{len(log):,} steps', *says])
+    return Plot(fig, 'Training: reward, and three signs of trouble', told)
 
 # %% ../nbs/11_plot.ipynb #00000019
 def _dot(ax, y, m, colour, bold):
@@ -232,5 +234,6 @@ def plot_lengths(groups:dict[str, list[Sample]]) -> Plot: # name → samples
         if words: ax.axvline(_middle(words), color=LABEL, lw=.8, ls=':')
         ax.set_title(f'{name}, median {_middle(words)} words' if words else name)
     axes[-1, 0].set_xlabel('words in a question')
-    says = [f'{name}: median {_middle(words)} words, longest {max(words)}' for name, words in lengths.items() if words]
+    told = lambda name, words: f'{name}: median {_middle(words)} words, longest {max(words)}'
+    says = [told(name, words) for name, words in lengths.items() if words]
     return Plot(fig, 'How long the questions are', '; '.join(says))

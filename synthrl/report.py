@@ -10,8 +10,9 @@ import functools, json, re
 from pathlib import Path
 
 from fastcore.docments import docments
-from fastcore.xml import (H1, H2, H3, Body, Code, Details, Div, Figcaption, Figure, Head, Html, Li, Main, Meta, P, Pre, Safe,
-                          Section, Small, Strong, Style, Summary, Table, Tbody, Td, Th, Thead, Title, Tr, Ul, to_xml)
+from fastcore.xml import (
+    H1, H2, H3, Body, Code, Details, Div, Figcaption, Figure, Head, Html, Li, Main, Meta, P, Pre, Safe,
+    Section, Small, Strong, Style, Summary, Table, Tbody, Td, Th, Thead, Title, Tr, Ul, to_xml)
 from .adapt import Adapt
 from .evaluate import Evaluate, to_evaluations
 from .plot import Plot, plot_accuracy, plot_agreement, plot_lengths, plot_pass_rates, plot_training
@@ -32,12 +33,14 @@ WORDS = dict(
     refused='refusals by the teacher', lost='requests that brought no reply', accepted='accepted',
     duplicates='too like another question', contaminated='too like a test question',
     unanswered='too few readable votes', tied='votes tied', low_agreement='too little agreement of the votes',
-    generate='first version', harder='made harder', easier='made easier', solved='solved by the untrained student',
-    kept='kept', words='words in a question', similarity='likeness of two questions',
+    generate='first version', harder='made harder', easier='made easier',
+    solved='solved by the untrained student', kept='kept',
+    words='words in a question', similarity='likeness of two questions',
     agreement='agreement of the votes',
     # what the teacher cost
-    model='model', calls='calls', cached='replies already paid for', failed='calls that failed', prompt_tokens='tokens sent',
-    completion_tokens='tokens received', usd='US dollars', usd_at_most='US dollars, at most',
+    model='model', calls='calls', cached='replies already paid for', failed='calls that failed',
+    prompt_tokens='tokens sent', completion_tokens='tokens received',
+    usd='US dollars', usd_at_most='US dollars, at most',
     without_reply='paid perhaps, without a reply',
     # training
     steps='steps', reward_first='reward at the beginning', reward_last='reward at the end',
@@ -158,9 +161,12 @@ def _families(samples, n=4):
 # %% ../nbs/11b_report.ipynb #0000000f
 SAMPLE_HEAD = ['made as', 'question', 'label', 'votes that agree', 'student solves', 'passage']
 
+def _label(x):
+    "A label in words; a list is a set of accepted answers."
+    return ' or '.join(map(str, x)) if isinstance(x, list) else str(x)
+
 def _sample_row(s, titles):
-    label = s.get('answer') or s.get('output', '')
-    label = label if isinstance(label, str) else ' or '.join(map(str, label)) 
+    label = _label(s.get('answer') or s.get('output', ''))
     passage = s.get('passage', '')
     return (_words(s.get('origin', '')), s.get('input', ''), label, _pct(s.get('agreement'), 0),
             _pct(s.get('pass_rate'), 0), titles.get(passage) or passage)
@@ -193,9 +199,10 @@ def _reply(row, who):
 def _answers(rows):
     "Questions won, lost and neither, with both models' answers."
     if not rows: return ''
-    groups = dict(won=_first(rows, False, True, 3), lost=_first(rows, True, False, 2), neither=_first(rows, False, False, 2))
-    label = lambda r: ' or '.join(map(str, r['label'])) if isinstance(r['label'], list) else r['label']
-    body = [(kind, r['input'], label(r), _reply(r, 'base'), _reply(r, 'trained')) for kind, rs in groups.items() for r in rs]
+    groups = dict(won=_first(rows, False, True, 3), lost=_first(rows, True, False, 2),
+                  neither=_first(rows, False, False, 2))
+    row = lambda kind, r: (kind, r['input'], _label(r['label']), _reply(r, 'base'), _reply(r, 'trained'))
+    body = [row(kind, r) for kind, found in groups.items() for r in found]
     title = 'Answers before and after'
     return Section(H2(title), _table(title, ANSWER_HEAD, body, 'stack answers')) if body else ''
 
@@ -229,7 +236,8 @@ def _groups(files):
 def _written(files):
     "The samples that there are, for how long they are."
     made = files.samples('synth') or files.samples('initial')
-    groups = {'initial': [s for s in made if s.origin == 'generate'], 'adapted': [s for s in made if s.origin != 'generate'],
+    adapted = [s for s in made if s.origin != 'generate']
+    groups = {'initial': [s for s in made if s.origin == 'generate'], 'adapted': adapted,
               'chosen': files.samples('train'), 'human': files.samples('heldout')}
     return {k: v for k, v in groups.items() if v}
 
@@ -238,7 +246,8 @@ def _exam(rows):
     "Base and trained as a picture."
     whole = [dict(id=i, temperature=0.) | r for i, r in enumerate(rows)]   # early folders had neither
     base, trained = to_evaluations(whole)
-    each = 'one greedy answer each' if base.temperature == 0 else f'{base.k} answers each at temperature {base.temperature}'
+    sampled = f'{base.k} answers each at temperature {base.temperature}'
+    each = sampled if base.temperature else 'one greedy answer each'
     return plot_accuracy(dict(base=base, trained=trained), f'{len(rows):,} held-out questions, {each}')
 
 # %% ../nbs/11b_report.ipynb #072f0122
@@ -260,9 +269,9 @@ CAPTIONS = dict(
     pass_rates='How often the untrained student solves each question{sampled}. '
                'A pile at 0 is hopeless or mislabelled, a pile at 1 teaches nothing.{unlike}',
     agreement='The share of the teacher’s votes behind each label.',
-    training='Training: each step thin, the running mean thick. Groups all alike are questions whose answers were '
-             'all right or all wrong: they teach nothing. A log-probability gap near zero means that the answers '
-             'come from the model that learns.',
+    training='Training: each step thin, the running mean thick. Groups all alike are questions whose answers '
+             'were all right or all wrong: they teach nothing. A log-probability gap near zero means that '
+             'the answers come from the model that learns.',
     lengths='How long the questions are.')
 
 def _captions(settings):
@@ -272,8 +281,10 @@ def _captions(settings):
     if 'n' in score and 'temperature' in score: 
         words['sampled'] = f', of {score["n"]} answers sampled at temperature {score["temperature"]}'
     if 'k' in exam:
-        how = 'one greedy answer' if exam['k'] == 1 else f'{exam["k"]} answers at temperature {exam.get("temperature")}'
-        words['unlike'] = f' The accuracy is of {how} to each question instead and can be far from the mean pass rate.'
+        many = f'{exam["k"]} answers at temperature {exam.get("temperature")}'
+        how = 'one greedy answer' if exam['k'] == 1 else many
+        words['unlike'] = (f' The accuracy is of {how} to each question instead '
+                           'and can be far from the mean pass rate.')
     return {k: v.format(**words) for k, v in CAPTIONS.items()}
 
 # %% ../nbs/11b_report.ipynb #0000001b
@@ -285,7 +296,8 @@ def _picture(plot, caption):
 def _pictures(plots, captions):
     "All pictures, in the order of their captions."
     if not plots: return ''
-    return Section(H2('In pictures'), Div(*[_picture(plots[k], t) for k, t in captions.items() if k in plots], cls='pictures'))
+    drawn = [_picture(plots[k], caption) for k, caption in captions.items() if k in plots]
+    return Section(H2('In pictures'), Div(*drawn, cls='pictures'))
 
 # %% ../nbs/11b_report.ipynb #0000001d
 def _flat(d, prefix=''):
@@ -302,6 +314,12 @@ def _said(d, before=''):
 
 def _fold(title, *inside): return Details(Summary(title), *inside)
 
+def _chapters(tables, value='value'):
+    "Tables one below the other, each with its heading."
+    for title, rows in tables.items():
+        yield H3(title[:1].upper() + title[1:])
+        yield _table(title, ['what', value], rows)
+
 def _facts(title, d):
     "What there is to say, in a table that opens."
     return _fold(title, _table(title, ['what', 'value'], _said(d))) if d else ''
@@ -311,8 +329,8 @@ def _losses(reports):
     "What became of the attempts, stage by stage."
     told = {stage: list(_said(facts)) for stage, facts in (reports or {}).items() if facts}
     if not told: return ''
-    tables = [(H3(_stage(s).capitalize()), _table(_stage(s), ['what', 'how many'], rows)) for s, rows in told.items()]
-    return _fold('Dropped and repaired', *[tag for pair in tables for tag in pair])
+    tables = {_stage(stage): rows for stage, rows in told.items()}
+    return _fold('Dropped and repaired', *_chapters(tables, 'how many'))
 
 # %% ../nbs/11b_report.ipynb #00000021
 def _plain(settings):
@@ -331,9 +349,8 @@ def _settings(settings):
     for key, value in _flat(_plain(settings)):
         meaning = _meanings().get(key) or _words(key.rpartition('.')[2])
         groups.setdefault(key.rpartition('.')[0], []).append(((meaning, ' ', Code(key)), _value(value)))
-    titles = {part: _words(part, PART_WORDS).capitalize() for part in groups}
-    tables = [(H3(titles[part]), _table(titles[part], ['what', 'value'], rows)) for part, rows in groups.items()]
-    return _fold('Settings', *[tag for pair in tables for tag in pair]) if tables else ''
+    tables = {_words(part, PART_WORDS): rows for part, rows in groups.items()}
+    return _fold('Settings', *_chapters(tables)) if tables else ''
 
 def _versions(versions):
     return _fold('Versions', _table('Versions', ['package', 'version'], versions.items())) if versions else ''
@@ -342,30 +359,34 @@ def _versions(versions):
 def _left_out(stale):
     if not stale: return ''
     names = ', '.join(map(_stage, stale))
-    return P(f'Made with other settings and not shown: {names}. Run the same command without --until to make them anew.', cls='box')
+    mend = 'Run the same command without --until to make them anew.'
+    return P(f'Made with other settings and not shown: {names}. {mend}', cls='box')
 
 # %% ../nbs/11b_report.ipynb #00000027
 CSS = '''
-:root { color-scheme: light dark; --page: #ffffff; --text: #222222; --label: #555b63; --line: #767c84; --rule: #dcdfe3;
-  --ink: #1d3a5f; --mid: #5f7ba3; --pale: #c9d3e0; --box: #f2f5f9; --warn: #a04b00 }
+:root { color-scheme: light dark;
+  --page: #ffffff; --text: #222222; --label: #555b63; --line: #767c84; --rule: #dcdfe3; --ink: #1d3a5f;
+  --mid: #5f7ba3; --pale: #c9d3e0; --box: #f2f5f9; --warn: #a04b00 }
 @media (prefers-color-scheme: dark) {
   :root { --page: #14171b; --text: #e4e7eb; --label: #aeb5be; --line: #8b929b; --rule: #333a43;
     --ink: #a9c9f2; --mid: #7595bf; --pale: #40526a; --box: #1e242c; --warn: #f0a35e } }
 * { box-sizing: border-box }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var(--page); overflow-wrap: anywhere;
-  max-width: 66rem; margin: 2rem auto; padding: 0 1rem }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var(--page);
+  overflow-wrap: anywhere; max-width: 66rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 } h2 { font-size: 1.15rem; margin: 2.4rem 0 .6rem }
 h3 { font-size: 1rem; margin: 1rem 0 .2rem } p, ul { max-width: 44rem }
 .note, figcaption, small { color: var(--label); font-size: .87rem }
 .verdict { font-size: 1.2rem; font-weight: 600; color: var(--ink) }
 .box { border-left: 4px solid var(--ink); background: var(--box); padding: .6rem 1rem; margin: 1rem 0 }
-.warned { border-color: var(--warn) } .warned h2 { margin: 0; font-size: 1rem } .warned ul { margin: .3rem 0; padding-left: 1.2rem }
+.warned { border-color: var(--warn) } .warned h2 { margin: 0; font-size: 1rem }
+.warned ul { margin: .3rem 0; padding-left: 1.2rem }
 .tiles { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1rem 0 .6rem }
 .tile { flex: 1; min-width: 10rem; border: 1px solid var(--rule); border-radius: 6px; padding: .7rem 1rem }
 .tile small { display: block } .tile strong { font-size: 1.9rem; color: var(--ink); font-weight: 600 }
 .pictures { columns: 2 21rem; column-gap: 2.5rem }
 figure { margin: 0 0 1.8rem; break-inside: avoid; max-width: 30rem }
-.picture svg { display: block; width: 100%; height: auto } .picture text { font-family: system-ui, sans-serif }
+.picture svg { display: block; width: 100%; height: auto }
+.picture text { font-family: system-ui, sans-serif }
 .wide { overflow-x: auto } .wide:focus-visible { outline: 2px solid var(--mid) }
 table { border-collapse: collapse; width: 100%; font-size: .87rem; overflow-wrap: break-word }
 th { text-align: left; color: var(--label); font-weight: 500 }
@@ -389,10 +410,13 @@ def _head(s, folder):
 
 def _who(s):
     "Who took part, in a line."
-    parts = dict(student=s.get('student'), teacher=(s.get('teacher') or {}).get('model'), preset=s.get('preset'), seed=s.get('seed'))
+    teacher = s.get('teacher') or {}
+    own = {k: s.get(k) for k in ('student', 'preset', 'seed')}
+    parts = dict(student=own['student'], teacher=teacher.get('model')) | own
     return P(' · '.join(f'{k} {v}' for k, v in parts.items() if v not in (None, '')), cls='note')
 
-MADE = dict(initial='written', adapted='rewritten harder or easier', scored='scored', train='chosen to train on')
+MADE = dict(
+    initial='written', adapted='rewritten harder or easier', scored='scored', train='chosen to train on')
 
 def _made(counts):
     "How many samples there were at each step."
@@ -408,7 +432,8 @@ def _costs(s, settings):
     "What opens with a click."
     known = s | dict(seconds=_by_stage(s.get('seconds')))
     facts = [_facts(title, known.get(key)) for key, title in FACTS.items()]
-    return Section(H2('Cost and settings'), *facts, _losses(s.get('reports')), _settings(settings), _versions(s.get('versions')))
+    more = _losses(s.get('reports')), _settings(settings), _versions(s.get('versions'))
+    return Section(H2('Cost and settings'), *facts, *more)
 
 def _page(folder, s, settings):
     "The whole page as one tree of tags."
@@ -418,8 +443,9 @@ def _page(folder, s, settings):
     numbers = '' if 'eval' in stale else _numbers(s)
     pictures = _pictures(draw(folder, stale), _captions(settings))
     samples = _samples(files.rows('scored', 'synth', 'initial'), titles)
-    body = Main(H1(s.get('task', folder.name)), _who(s), *_first_words(s), _left_out(stale), numbers, *_stand_ins(s),
-                _made(s.get('counts')), pictures, samples, _answers(files.rows('eval')), _costs(s, settings))
+    body = Main(
+        H1(s.get('task', folder.name)), _who(s), *_first_words(s), _left_out(stale), numbers, *_stand_ins(s),
+        _made(s.get('counts')), pictures, samples, _answers(files.rows('eval')), _costs(s, settings))
     return Html(_head(s, folder), Body(body), lang='en')
 
 # %% ../nbs/11b_report.ipynb #0000002a
@@ -432,8 +458,10 @@ def _read(path):
     except (OSError, ValueError) as e: why = getattr(e, 'strerror', None) or e
     folder = path.parent
     if not any((folder/f).exists() for f in ('settings.json', 'stages.json')):
-        raise UserError(f'{folder}: not the folder of a run ({why})', 'give the folder that `synthrl run` wrote')
-    raise UserError(f'{path}: cannot be read ({why})', 'run `synthrl run` on the folder again: it writes this file anew')
+        mend = 'give the folder that `synthrl run` wrote'
+        raise UserError(f'{folder}: not the folder of a run ({why})', mend)
+    mend = 'run `synthrl run` on the folder again: it writes this file anew'
+    raise UserError(f'{path}: cannot be read ({why})', mend)
 
 # %% ../nbs/11b_report.ipynb #0000002b
 def report(folder) -> Path: # a run's folder, finished or not

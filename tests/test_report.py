@@ -173,16 +173,25 @@ def test_what_the_run_says_of_itself(tmp_path, verdict):
     assert text.index('Training helped.') < text.index('No more than 12') < text.index('87.5 %') < text.index('The teacher is a program.')
     assert 'strict reading: 85.0 %' in seen and '3 prompts were refused' in seen and '<b>' not in text
 
-@pytest.mark.parametrize('gone', ['counts', 'teacher', 'grpo', 'seconds', 'reports', 'versions', 'stale', 'seed', 'preset', 'student', 'task', 'difference'])
-def test_older_folders(tmp_path, gone):
-    "A summary that lacks a key, or has nothing in it, and examinations that did not note their temperature."
-    for name, change in dict(without=lambda s: {k: v for k, v in s.items() if k != gone}, empty=lambda s: s | {gone: None}).items():
-        path = folder(tmp_path/name)
-        (path/'summary.json').write_text(json.dumps(change(summary('eval'))))
-        (path/'settings.json').write_text('{}')
-        (path/'eval.jsonl').write_text(lines({k: v for k, v in r.items() if k not in ('id', 'temperature')} for r in ROWS['eval']))
-        text = page_of(path)
-        assert len(pictures(text)) == 5 and 'None' not in Page(text).text
+
+def test_older_folders(tmp_path):
+    "Summary and settings with next to nothing in them, and examinations that did not note their temperature."
+    path = folder(tmp_path/'run')
+    kept = {k: summary('eval')[k] for k in ('base', 'trained')}
+    (path/'summary.json').write_text(json.dumps(kept))
+    (path/'settings.json').write_text('{}')
+    (path/'eval.jsonl').write_text(lines({k: v for k, v in r.items() if k not in ('id', 'temperature')} for r in ROWS['eval']))
+    text = page_of(path)
+    assert len(pictures(text)) == 5 and '87.5 %' in text and 'None' not in Page(text).text
+
+@pytest.mark.parametrize('change', ['gone', 'empty'])
+def test_no_key_is_needed(tmp_path, monkeypatch, change):
+    monkeypatch.setattr('synthrl.report.draw', lambda *args: {})
+    path, whole = folder(tmp_path/'run'), summary('eval')
+    for key in whole:
+        kept = {k: v for k, v in whole.items() if k != key}
+        (path/'summary.json').write_text(json.dumps(kept if change == 'gone' else whole | {key: None}))
+        assert 'None' not in Page(page_of(path)).text, key
 
 
 BROWSER = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'chrome'))), None)
