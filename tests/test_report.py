@@ -1,4 +1,4 @@
-"The page a run ends with: whole at every stage, in words, without a network, on a telephone, by day and by night."
+"The page a run ends with: whole at every stage, in words, without a network, on a telephone, at night."
 import html, json, os, re, shutil, subprocess
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,17 +13,22 @@ QUESTION = 'Ann has {} pears and buys {} more. How many pears are there in all?'
 
 def sample(i, **more):
     answer = str(2*i + 3)
-    return dict(id=f's{i}', input=QUESTION.format(i, i + 3), output=f'#### {answer}', answer=answer, origin='generate', passage='p1',
-                agreement=.5 + i % 5/10, votes=16) | more
+    own = dict(id=f's{i}', input=QUESTION.format(i, i + 3), output=f'#### {answer}', answer=answer)
+    return own | dict(origin='generate', passage='p1', agreement=.5 + i % 5/10, votes=16) | more
 
-def adapted(i): return sample(i, id=f'h{i}', origin='harder', parent=f's{i}', input='Harder: ' + QUESTION.format(i, 7))
+def adapted(i):
+    return sample(i, id=f'h{i}', origin='harder', parent=f's{i}', input='Harder: ' + QUESTION.format(i, 7))
 
 def rated(s, i): return s | dict(pass_rate=i % 9/8, rollouts=8)
 
 def examined(i):
-    said = lambda text, right: dict(answers=[text], verdicts=['correct' if right else 'wrong'], finished=[True])
-    return dict(id=f't{i}', input=QUESTION.format(i, 2), label=str(2*i + 2), temperature=0.,
-                base=said('It is 3.', i % 8 == 0), trained=said(f'{i} + {i + 2} = {2*i + 2}\n#### {2*i + 2}', i % 8 != 1))
+    "A test question with both models' answers: base right on 1 of 8, trained on 7 of 8."
+    total, verdict = str(2*i + 2), lambda right: ['correct' if right else 'wrong']
+    base = dict(answers=['It is 3.'], verdicts=verdict(i % 8 == 0), finished=[True])
+    worked_out = f'{i} + {i + 2} = {total}\n#### {total}'
+    trained = dict(answers=[worked_out], verdicts=verdict(i % 8 != 1), finished=[True])
+    asked = dict(id=f't{i}', input=QUESTION.format(i, 2), label=total, temperature=0.)
+    return asked | dict(base=base, trained=trained)
 
 SAMPLES = [sample(i) for i in range(24)]
 ALL = SAMPLES + [adapted(i) for i in range(12)]
@@ -37,22 +42,25 @@ def lines(rows): return ''.join(json.dumps(r) + '\n' for r in rows)
 
 def summary(until):
     done = ORDER[:ORDER.index(until) + 1]
-    lost = dict(attempts=dict(attempts=340, low_agreement=38, contaminated=2, unusable=1, brand_new_reason=4, accepted=24),
-                diversity=dict(words=[9., 12., 14., 15., 16.], similarity=[], agreement=[.5, .6, .7, .8, .9]))
-    s = dict(task='sums', preset='laptop', seed=0, student='tiny', base=None, trained=None, difference=None, stale=[],
-             counts=dict(initial=24, adapted=12 if 'synth' in done else 0, scored=0, train=0, test=40),
-             teacher=dict(model='tiny', calls=300, prompt_tokens=1000, completion_tokens=900, usd=0., cached=2, failed=0,
-                          agreement=.7, without_reply=dict(calls=2, usd_at_most=.1)),
-             grpo=dict(steps=8, reward_first=.41, zero_variance=.1, logprob_gap=None), seconds={k: 1.5 for k in done},
-             reports=dict(passages={}, initial=lost, synth=dict(attempts=dict(solved=3, harder=12), origins=dict(generate=24, harder=12))),
-             versions={'python': '3.11', 'rank-bm25': '0.2.2'})
-    if until == 'eval': s |= dict(base=dict(accuracy=.125, ci=[.05, .27], k=1), trained=dict(accuracy=.875, ci=[.73, .95], k=1),
-                                  difference=dict(accuracy=.75, ci=[.55, .85], p=1e-7, won=31, lost=1))
-    return s
+    became = dict(attempts=340, low_agreement=38, contaminated=2, unusable=1, brand_new_reason=4, accepted=24)
+    alike = dict(words=[9., 12., 14., 15., 16.], similarity=[], agreement=[.5, .6, .7, .8, .9])
+    rewritten = dict(attempts=dict(solved=3, harder=12), origins=dict(generate=24, harder=12))
+    s = dict(
+        task='sums', preset='laptop', seed=0, student='tiny', stale=[], base=None, trained=None, difference=None,
+        counts=dict(initial=24, adapted=12 if 'synth' in done else 0, scored=0, train=0, test=40),
+        teacher=dict(model='tiny', calls=300, prompt_tokens=1000, completion_tokens=900, usd=0., cached=2,
+                     failed=0, agreement=.7, without_reply=dict(calls=2, usd_at_most=.1)),
+        grpo=dict(steps=8, reward_first=.41, zero_variance=.1, logprob_gap=None),
+        seconds={k: 1.5 for k in done},
+        reports=dict(passages={}, initial=dict(attempts=became, diversity=alike), synth=rewritten),
+        versions={'python': '3.11', 'rank-bm25': '0.2.2'})
+    return s | EXAM if until == 'eval' else s
 
+EXAM = dict(base=dict(accuracy=.125, ci=[.05, .27], k=1), trained=dict(accuracy=.875, ci=[.73, .95], k=1),
+            difference=dict(accuracy=.75, ci=[.55, .85], p=1e-7, won=31, lost=1))
 SETTINGS = dict(task='sums', preset='laptop', seed=0, plan=dict(student='tiny', heldout=9, save_nothing=True),
-                synthesis=dict(n=24, min_agreement=.5), score=dict(n=8, temperature=.7), grpo=dict(steps=8, kl=0.),
-                evaluate=dict(k=1, temperature=.7))
+                synthesis=dict(n=24, min_agreement=.5), score=dict(n=8, temperature=.7),
+                grpo=dict(steps=8, kl=0.), evaluate=dict(k=1, temperature=.7))
 
 def folder(path, until='eval', **changes):
     "A run's folder as it is after a stage, made without any engine."
@@ -87,15 +95,18 @@ class Page(HTMLParser):
 
 def pictures(text):
     "The names of the pictures on a page."
-    titles = dict(accuracy='Accuracy on', pass_rates='How often', training='Training:', agreement='How many of the votes', lengths='How long')
+    titles = dict(accuracy='Accuracy on', pass_rates='How often', training='Training:',
+                  agreement='How many of the votes', lengths='How long')
     told = [a['aria-label'] for a in Page(text).all('div') if a.get('role') == 'img']
     return {name for name, start in titles.items() if any(t.startswith(start) for t in told)}
 
 
 early = {'agreement', 'lengths'}
+rates = early | {'pass_rates'}
+trained = rates | {'training'}
 @pytest.mark.parametrize('until, drawn', [
-    ('passages', set()), ('initial', early), ('synth', early), ('scored', early | {'pass_rates'}), ('heldout', early | {'pass_rates'}),
-    ('train', early | {'pass_rates'}), ('model', early | {'pass_rates', 'training'}), ('eval', early | {'pass_rates', 'training', 'accuracy'})])
+    ('passages', set()), ('initial', early), ('synth', early), ('scored', rates), ('heldout', rates),
+    ('train', rates), ('model', trained), ('eval', trained | {'accuracy'})])
 def test_what_there_is_is_drawn(tmp_path, until, drawn):
     text = page_of(folder(tmp_path/'run', until))
     assert pictures(text) == drawn and text.count('<svg') == len(drawn) == text.count('<figcaption>')
@@ -104,7 +115,8 @@ def test_what_there_is_is_drawn(tmp_path, until, drawn):
     assert {p.stem for p in (tmp_path/'run'/'figures').iterdir()} == drawn
 
 def test_a_run_that_stops_early_has_its_pictures(tmp_path):
-    run('word_problems', preset='laptop', out=tmp_path/'run', until='initial', say=lambda line: None, **{'synthesis.n': 6})
+    quiet = dict(say=lambda line: None)
+    run('word_problems', preset='laptop', out=tmp_path/'run', until='initial', **quiet, **{'synthesis.n': 6})
     assert pictures((tmp_path/'run'/'report.html').read_text()) == early
 
 def test_pass_rates_stand_for_every_group(tmp_path):
@@ -123,18 +135,23 @@ def test_it_is_one_file_for_every_screen(tmp_path):
     text = page_of(folder(tmp_path/'run'))
     page = Page(text)
     assert dict(name='viewport', content='width=device-width, initial-scale=1') in page.all('meta')
-    assert dict(charset='utf-8') in page.all('meta') and text.startswith('<!doctype html>') and 'lang="en"' in text
+    assert dict(charset='utf-8') in page.all('meta')
+    assert text.startswith('<!doctype html>') and 'lang="en"' in text
     assert '@media (prefers-color-scheme: dark)' in text and 'color-scheme: light dark' in text
-    assert not re.search(r'https?:|//\w', text) and not {t for t, _ in page.tags} & {'script', 'link', 'iframe', 'img', 'object'}
-    assert all(v.startswith('#') for _, a in page.tags for k, v in a.items() if k in ('href', 'src', 'xlink:href'))
+    assert not re.search(r'https?:|//\w', text)
+    assert not {t for t, _ in page.tags} & {'script', 'link', 'iframe', 'img', 'object'}
+    targets = [v for _, a in page.tags for k, v in a.items() if k in ('href', 'src', 'xlink:href')]
+    assert all(v.startswith('#') for v in targets)
     assert all(u.startswith('#') for u in re.findall(r'url\(([^)]*)\)', text))
 
 def test_it_can_be_read_without_eyes(tmp_path):
     page = Page(page_of(folder(tmp_path/'run')))
     told = [a['aria-label'] for a in page.all('div') if a.get('role') == 'img']
-    assert len(told) == 5 and any('base 12.5%' in t and 'trained 87.5%' in t for t in told) and any('8 steps' in t for t in told)
+    assert len(told) == 5 and any('8 steps' in t for t in told)
+    assert any('base 12.5%' in t and 'trained 87.5%' in t for t in told)
     headings = [int(t[1]) for t, _ in page.tags if re.fullmatch('h[1-6]', t)]
-    assert headings.count(1) == 1 and headings[0] == 1 and all(b <= a + 1 for a, b in zip(headings, headings[1:]))
+    assert headings.count(1) == 1 and headings[0] == 1
+    assert all(b <= a + 1 for a, b in zip(headings, headings[1:]))
     frames = [a for a in page.all('div') if a.get('class') == 'wide']
     assert len(frames) == len(page.all('table')) > 5
     assert all(a['tabindex'] == '0' and a['role'] == 'region' and a['aria-label'] for a in frames)
@@ -143,12 +160,13 @@ def test_it_can_be_read_without_eyes(tmp_path):
     assert len(ids) == len(set(ids))
 
 def test_no_raw_keys(tmp_path):
-    "Neither those of today nor one that comes tomorrow; a setting's own name stands as code beside its meaning."
+    "Neither those of today nor one that comes tomorrow; a setting's name stands as code beside its meaning."
     text = page_of(folder(tmp_path/'run'))
     seen = Page(text).text
     assert not re.findall(r'\b[a-z]+(?:_[a-z]+)+\b', seen) and not re.findall(r'\b[a-z]+\.[a-z]+\b', seen)
-    for words in ('too like a test question', 'too little agreement of the votes', 'brand new reason', 'tokens sent',
-                  'share of the readable votes that the majority needs', 'half of them 12 to 15'): assert words in seen, words
+    said = ('too like a test question', 'too little agreement of the votes', 'brand new reason',
+            'tokens sent', 'share of the readable votes that the majority needs', 'half of them 12 to 15')
+    for words in said: assert words in seen, words
     assert '<code>synthesis.min_agreement</code>' in text
 
 def test_every_setting_has_a_meaning(tmp_path):
@@ -165,12 +183,16 @@ def test_every_setting_has_a_meaning(tmp_path):
 
 @pytest.mark.parametrize('verdict', ['Training helped.', ['Training helped.'], dict(text='Training helped.')])
 def test_what_the_run_says_of_itself(tmp_path, verdict):
-    warned = dict(verdict=verdict, warnings=['No more than 12 passages.', '<b>bold</b>'], stand_ins=['The teacher is a program.'])
+    more = dict(verdict=verdict, warnings=['No more than 12 passages.', '<b>bold</b>'],
+                stand_ins=['The teacher is a program.'])
     s = summary('eval')
-    strict = dict(base=s['base'] | dict(accuracy_strict=.05), trained=s['trained'] | dict(accuracy_strict=.85), teacher=s['teacher'] | dict(refused=3))
-    text = page_of(folder(tmp_path/'run', **warned, **strict))
+    for who, share in (('base', .05), ('trained', .85)): more[who] = s[who] | dict(accuracy_strict=share)
+    more['teacher'] = s['teacher'] | dict(refused=3)
+    text = page_of(folder(tmp_path/'run', **more))
     seen = Page(text).text
-    assert text.index('Training helped.') < text.index('No more than 12') < text.index('87.5 %') < text.index('The teacher is a program.')
+    order = 'Training helped.', 'No more than 12', '87.5 %', 'The teacher is a program.'
+    places = [text.index(t) for t in order]
+    assert places == sorted(places)
     assert 'strict reading: 85.0 %' in seen and '3 prompts were refused' in seen and '<b>' not in text
 
 
@@ -180,7 +202,8 @@ def test_older_folders(tmp_path):
     kept = {k: summary('eval')[k] for k in ('base', 'trained')}
     (path/'summary.json').write_text(json.dumps(kept))
     (path/'settings.json').write_text('{}')
-    (path/'eval.jsonl').write_text(lines({k: v for k, v in r.items() if k not in ('id', 'temperature')} for r in ROWS['eval']))
+    rows = [{k: v for k, v in r.items() if k not in ('id', 'temperature')} for r in ROWS['eval']]
+    (path/'eval.jsonl').write_text(lines(rows))
     text = page_of(path)
     assert len(pictures(text)) == 5 and '87.5 %' in text and 'None' not in Page(text).text
 
@@ -194,25 +217,30 @@ def test_no_key_is_needed(tmp_path, monkeypatch, change):
         assert 'None' not in Page(page_of(path)).text, key
 
 
-BROWSER = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'chrome'))), None)
-FLAGS = ('--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking '
-         '--disable-component-update --disable-sync').split()
-with_browser = pytest.mark.skipif(not BROWSER, reason='no browser is installed (apt-get install chromium): how the page looks was not tested')
+NAMES = 'chromium', 'chromium-browser', 'google-chrome', 'chrome'
+BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
+FLAGS = ('--headless --no-sandbox --disable-gpu --disable-quic --no-first-run '
+         '--disable-background-networking --disable-component-update --disable-sync').split()
+missing = 'no browser is installed (apt-get install chromium): how the page looks was not tested'
+with_browser = pytest.mark.skipif(not BROWSER, reason=missing)
 MEASURE = '''
 onload = () => {
-  const frame = document.querySelector('iframe'), page = frame.contentDocument, style = e => frame.contentWindow.getComputedStyle(e)
-  const inScroller = e => e.closest('.wide')
-  const all = [...page.body.querySelectorAll('*')]
-  const point = all.find(e => e.tagName == 'text' && e.textContent == POINT), box = point && point.getBoundingClientRect()
-  const hidden = e => e && (style(e).overflowX != 'visible' && e.scrollWidth > e.clientWidth || hidden(e.parentElement))
-  const texts = all.filter(e => e.children.length == 0 && e.textContent.trim() && e.getBoundingClientRect().width)
+  const frame = document.querySelector('iframe'), page = frame.contentDocument
+  const style = e => frame.contentWindow.getComputedStyle(e), box = e => e.getBoundingClientRect()
+  const all = [...page.body.querySelectorAll('*')], isText = e => e.tagName == 'text'
+  const texts = all.filter(e => e.children.length == 0 && e.textContent.trim() && box(e).width)
+  const scrolls = e => style(e).overflowX != 'visible' && e.scrollWidth > e.clientWidth
+  const hidden = e => e && (scrolls(e) || hidden(e.parentElement))
+  const beyond = all.filter(e => !e.closest('.wide') && box(e).right > frame.clientWidth + 1)
+  const point = all.find(e => isText(e) && e.textContent == POINT)
   const out = {
-    width: page.documentElement.scrollWidth, tables: [...page.querySelectorAll('.wide')].map(e => e.scrollWidth - e.clientWidth),
-    beyond: all.filter(e => !inScroller(e) && e.getBoundingClientRect().right > frame.clientWidth + 1).map(e => e.outerHTML.slice(0, 80)),
-    point: point ? [box.left, box.right, !!hidden(point.parentElement)] : null,
-    small: Math.min(...texts.map(e => e.tagName == 'text' ? e.getBoundingClientRect().height : parseFloat(style(e).fontSize))),
+    width: page.documentElement.scrollWidth,
+    tables: [...page.querySelectorAll('.wide')].map(e => e.scrollWidth - e.clientWidth),
+    beyond: beyond.map(e => e.outerHTML.slice(0, 80)),
+    point: point ? [box(point).left, box(point).right, !!hidden(point.parentElement)] : null,
+    small: Math.min(...texts.map(e => isText(e) ? box(e).height : parseFloat(style(e).fontSize))),
     page: style(page.body).backgroundColor,
-    inks: [...new Set(texts.map(e => e.tagName == 'text' ? style(e).fill : style(e).color))],
+    inks: [...new Set(texts.map(e => isText(e) ? style(e).fill : style(e).color))],
     bars: [...new Set([...page.querySelectorAll('svg path')].map(e => style(e).fill))]}
   document.body.textContent = '@@' + JSON.stringify(out) + '@@'
 }'''
@@ -220,10 +248,13 @@ onload = () => {
 def look(path, tmp, width, dark=False, point='87.5%'):
     "What a browser measures of a page so wide, with everything on it opened."
     source = path.read_text(encoding='utf-8').replace('<details>', '<details open>')
-    frame = f'<iframe style="border: 0; width: {width}px; height: 900px" srcdoc="{html.escape(source)}"></iframe>'
-    (tmp/'frame.html').write_text(f'<!doctype html><meta charset="utf-8">{frame}<script>const POINT = {json.dumps(point)}\n{MEASURE}</script>')
-    own = [f'--user-data-dir={tmp/"browser"}', '--window-size=1400,1000', f'--blink-settings=preferredColorScheme={0 if dark else 1}']
-    r = subprocess.run([BROWSER, *FLAGS, *own, '--dump-dom', f'file://{tmp/"frame.html"}'], capture_output=True, text=True, timeout=120)
+    size = f'border: 0; width: {width}px; height: 900px'
+    frame = f'<iframe style="{size}" srcdoc="{html.escape(source)}"></iframe>'
+    script = f'<script>const POINT = {json.dumps(point)}\n{MEASURE}</script>'
+    (tmp/'frame.html').write_text(f'<!doctype html><meta charset="utf-8">{frame}{script}', encoding='utf-8')
+    own = [f'--user-data-dir={tmp/"browser"}', '--window-size=1400,1000', '--dump-dom',
+           f'--blink-settings=preferredColorScheme={0 if dark else 1}', f'file://{tmp/"frame.html"}']
+    r = subprocess.run([BROWSER, *FLAGS, *own], capture_output=True, text=True, timeout=120)
     found = re.search('@@(.*)@@', r.stdout, re.S)
     assert found, r.stderr[-2000:]
     return json.loads(html.unescape(found[1]))
@@ -242,10 +273,11 @@ def contrast(a, b):
 @pytest.mark.parametrize('width', [320, 400, 1200])
 @pytest.mark.parametrize('dark', [False, True])
 def test_in_a_browser(tmp_path, width, dark):
-    path = folder(tmp_path/'run', verdict='Training helped.', warnings=['Mind the gap.'], stand_ins=['The teacher is a program.'])
+    said = dict(verdict='Training helped.', warnings=['Mind the gap.'], stand_ins=['All is a program.'])
+    path = folder(tmp_path/'run', **said)
     seen = look(report(path), tmp_path, width, dark)
     assert seen['width'] <= width and seen['beyond'] == []
-    left, right, hidden = seen['point']                                 # the trained model's number, in the picture
+    left, right, hidden = seen['point']                  # the trained model's number, in the picture
     assert 0 <= left < right <= width and not hidden
     assert max(seen['tables']) <= 0 and seen['small'] >= (10 if width < 400 else 11.5)
     assert (light(seen['page']) < .05) == dark
@@ -269,7 +301,8 @@ def test_accuracies_at_the_ends_stay_in_the_picture(tmp_path):
     "0 % and 100 %: the numbers at the edge of the axis are whole."
     path = folder(tmp_path/'run')
     for shown, right in (('100.0%', 'correct'), ('0.0%', 'wrong')):
-        rows = [r | dict(trained=r['trained'] | dict(verdicts=[right]), base=r['base'] | dict(verdicts=['timed_out'])) for r in ROWS['eval']]
+        change = lambda r, **verdicts: r | {who: r[who] | dict(verdicts=[v]) for who, v in verdicts.items()}
+        rows = [change(r, base='timed_out', trained=right) for r in ROWS['eval']]
         (path/'eval.jsonl').write_text(lines(rows))
         left, end, hidden = look(report(path), tmp_path, 400, point=shown)['point']
         assert 0 <= left < end <= 400 and not hidden
