@@ -46,7 +46,8 @@ def summary(until):
     alike = dict(words=[9., 12., 14., 15., 16.], similarity=[], agreement=[.5, .6, .7, .8, .9])
     rewritten = dict(attempts=dict(solved=3, harder=12), origins=dict(generate=24, harder=12))
     s = dict(
-        task='sums', preset='laptop', seed=0, student='tiny', stale=[], base=None, trained=None, difference=None,
+        task='sums', preset='laptop', seed=0, student='tiny', stale=[],
+        base=None, trained=None, difference=None,
         counts=dict(initial=24, adapted=12 if 'synth' in done else 0, scored=0, train=0, test=40),
         teacher=dict(model='tiny', calls=300, prompt_tokens=1000, completion_tokens=900, usd=0., cached=2,
                      failed=0, agreement=.7, without_reply=dict(calls=2, usd_at_most=.1)),
