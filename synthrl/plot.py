@@ -164,7 +164,9 @@ def plot_training(log:list[dict], # a row a step: step, reward, zero_variance, t
     "Reward and the three signs of trouble over the steps of training."
     fig, axes = _axes(2, 2, 3.4, sharex=True)
     says = [_curve(ax, key, title, log, width) for ax, (key, title) in zip(axes.flat, CURVES.items())]
-    for ax in axes[-1]: ax.set_xlabel('step')
+    for ax in axes[-1]:
+        ax.set_xlabel('step')
+        ax.xaxis.get_major_locator().set_params(integer=True)
     told = '. '.join([f'{len(log):,} steps', *says])
     return Plot(fig, 'Training: reward, and three signs of trouble', told)
 
@@ -234,6 +236,7 @@ def plot_lengths(groups:dict[str, list[Sample]]) -> Plot: # name → samples
         if words: ax.axvline(_middle(words), color=LABEL, lw=.8, ls=':')
         ax.set_title(f'{name}, median {_middle(words)} words' if words else name)
     axes[-1, 0].set_xlabel('words in a question')
+    axes[-1, 0].xaxis.get_major_locator().set_params(integer=True)
     told = lambda name, words: f'{name}: median {_middle(words)} words, longest {max(words)}'
     says = [told(name, words) for name, words in lengths.items() if words]
     return Plot(fig, 'How long the questions are', '; '.join(says))

@@ -274,13 +274,13 @@ CAPTIONS = dict(
              'the answers come from the model that learns.',
     lengths='How long the questions are.')
 
-def _captions(settings):
-    "What stands below each picture."
+def _captions(settings, examined=True):
+    "What stands below each picture; of the accuracy only where there is one."
     score, exam = settings.get('score') or {}, settings.get('evaluate') or {}
     words = dict(sampled='', unlike='')
     if 'n' in score and 'temperature' in score: 
         words['sampled'] = f', of {score["n"]} answers sampled at temperature {score["temperature"]}'
-    if 'k' in exam:
+    if 'k' in exam and examined:
         many = f'{exam["k"]} answers at temperature {exam.get("temperature")}'
         how = 'one greedy answer' if exam['k'] == 1 else many
         words['unlike'] = (f' The accuracy is of {how} to each question instead '
@@ -377,7 +377,8 @@ h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 } h2 { font-size: 1.15rem; m
 h3 { font-size: 1rem; margin: 1rem 0 .2rem } p, ul { max-width: 44rem }
 .note, figcaption, small { color: var(--label); font-size: .87rem }
 .verdict { font-size: 1.2rem; font-weight: 600; color: var(--ink) }
-.box { border-left: 4px solid var(--ink); background: var(--box); padding: .6rem 1rem; margin: 1rem 0 }
+.box { border-left: 4px solid var(--ink); background: var(--box); padding: .6rem 1rem; margin: 1rem 0;
+  max-width: 44rem }
 .warned { border-color: var(--warn) } .warned h2 { margin: 0; font-size: 1rem }
 .warned ul { margin: .3rem 0; padding-left: 1.2rem }
 .tiles { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1rem 0 .6rem }
@@ -441,7 +442,8 @@ def _page(folder, s, settings):
     files = _Files(folder, stale)
     titles = {p.get('id'): p.get('title', '') for p in files.rows('passages')}
     numbers = '' if 'eval' in stale else _numbers(s)
-    pictures = _pictures(draw(folder, stale), _captions(settings))
+    plots = draw(folder, stale)
+    pictures = _pictures(plots, _captions(settings, 'accuracy' in plots))
     samples = _samples(files.rows('scored', 'synth', 'initial'), titles)
     body = Main(
         H1(s.get('task', folder.name)), _who(s), *_first_words(s), _left_out(stale), numbers, *_stand_ins(s),

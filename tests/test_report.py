@@ -126,6 +126,7 @@ def test_pass_rates_stand_for_every_group(tmp_path):
     assert '>n = 36, mean 0.50</text>' in text
     scored = page_of(folder(tmp_path/'early', 'scored'))
     assert '>with the adapted</text>' in scored and '>chosen</text>' not in scored
+    assert 'accuracy' not in Page(scored).text                     # there is none to compare with
 
 def test_stale_files_are_not_drawn(tmp_path):
     text = page_of(folder(tmp_path/'run', stale=['train', 'model', 'eval']))
