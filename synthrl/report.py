@@ -229,15 +229,17 @@ def _groups(files):
     "The scored samples whose pass rates belong side by side."
     scored = files.samples('scored')
     first = [s for s in scored if s.origin == 'generate']
-    groups = {'initial': first, 'with the adapted': scored if len(first) < len(scored) else [],
+    whole = 'with the adapted' if first else 'scored'                   # a chain of turns has no first ones
+    groups = {'initial': first, whole: scored if len(first) < len(scored) else [],
               'chosen': files.samples('train'), 'human': files.samples('heldout')}
     return {k: v for k, v in groups.items() if any(s.pass_rate is not None for s in v)}
 
 def _written(files):
     "The samples that there are, for how long they are."
     made = files.samples('synth') or files.samples('initial')
-    adapted = [s for s in made if s.origin != 'generate']
-    groups = {'initial': [s for s in made if s.origin == 'generate'], 'adapted': adapted,
+    first = [s for s in made if s.origin == 'generate']
+    later = 'adapted' if first else 'written'
+    groups = {'initial': first, later: [s for s in made if s.origin != 'generate'],
               'chosen': files.samples('train'), 'human': files.samples('heldout')}
     return {k: v for k, v in groups.items() if v}
 
@@ -357,8 +359,8 @@ def _versions(versions):
 
 # %% ../nbs/11b_report.ipynb #00000025
 def _left_out(stale):
-    if not stale: return ''
-    names = ', '.join(map(_stage, stale))
+    names = ', '.join(_stage(name) for name in stale if name != 'figures')     # those are drawn here, anew
+    if not names: return ''
     mend = 'Run the same command without --until to make them anew.'
     return P(f'Made with other settings and not shown: {names}. {mend}', cls='box')
 

@@ -128,9 +128,21 @@ def test_pass_rates_stand_for_every_group(tmp_path):
     assert '>with the adapted</text>' in scored and '>chosen</text>' not in scored
     assert 'accuracy' not in Page(scored).text                     # there is none to compare with
 
+def test_chains_of_turns_are_called_what_they_are(tmp_path):
+    path = folder(tmp_path/'run', 'train')
+    for name in ('synth', 'scored', 'train'):
+        turned = [r | dict(origin=f'turn {i % 3 + 1}') for i, r in enumerate(ROWS[name])]
+        (path/f'{name}.jsonl').write_text(lines(turned))
+    text = page_of(path)
+    assert '>scored</text>' in text and '>chosen</text>' in text
+    assert '>written, median' in text and 'adapted</text>' not in text and '>initial</text>' not in text
+
 def test_stale_files_are_not_drawn(tmp_path):
     text = page_of(folder(tmp_path/'run', stale=['train', 'model', 'eval']))
     assert pictures(text) == early | {'pass_rates'} and '>chosen</text>' not in text and '87.5' not in text
+    assert 'choice of what to train on, training, evaluation' in Page(text).text
+    drawn_anew = page_of(folder(tmp_path/'figures', stale=['figures']))
+    assert len(pictures(drawn_anew)) == 5 and 'not shown' not in drawn_anew
 
 
 def test_it_is_one_file_for_every_screen(tmp_path):
