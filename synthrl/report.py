@@ -74,10 +74,13 @@ def _num(x):
     if isinstance(x, str): return x
     return f'{x:,.4g}' if isinstance(x, float) else f'{x:,}'
 
+def _quartiles(x): return len(x) == 5 and all(isinstance(v, float) for v in x) and sorted(x) == x
+
 def _value(x):
-    "A value in words: five numbers in a row are quartiles."
+    "A value in words: five growing numbers are quartiles."
+    if isinstance(x, dict): return ', '.join(f'{_words(k)} {_value(v)}' for k, v in x.items())
     if not isinstance(x, list): return _num(x)
-    if len(x) != 5 or isinstance(x[0], str): return ', '.join(map(str, x)) or '–'
+    if not _quartiles(x): return '; '.join(map(_value, x)) or '–'
     low, q1, middle, q3, high = map(_num, x)
     return f'{low} to {high}, half of them {q1} to {q3}, median {middle}'
 

@@ -42,7 +42,8 @@ def lines(rows): return ''.join(json.dumps(r) + '\n' for r in rows)
 
 def summary(until):
     done = ORDER[:ORDER.index(until) + 1]
-    became = dict(attempts=340, low_agreement=38, contaminated=2, unusable=1, brand_new_reason=4, accepted=24)
+    became = dict(attempts=340, low_agreement=38, contaminated=2, unusable=1, brand_new_reason=4, accepted=24,
+                  each_one=[dict(some_prompt='x', new_reason='y')])
     alike = dict(words=[9., 12., 14., 15., 16.], similarity=[], agreement=[.5, .6, .7, .8, .9])
     rewritten = dict(attempts=dict(solved=3, harder=12), origins=dict(generate=24, harder=12))
     s = dict(
