@@ -87,11 +87,18 @@ def _value(x):
 # %% ../nbs/11b_report.ipynb #00000009
 def _tile(label, value, *notes): return Div(Small(label), Strong(value), *map(Small, notes), cls='tile')
 
+def _reading(m): return 'strict' if m.get('strict') else 'lenient'
+
+def _other_reading(m):
+    "The reading by which `accuracy` is not, and the accuracy by it; None where there is one alone."
+    other = dict(strict='lenient', lenient='strict')[_reading(m)]
+    share = m.get(f'accuracy_{other}')
+    return None if share is None else (other, share)
+
 def _model_tile(label, m):
-    "One model's accuracy; also by the strict reading, where there is one."
-    strict = m.get('accuracy_strict')
+    "One model's accuracy; also by the other reading, where there is one."
     notes = [f'95 % interval {_points(m["ci"])} %'] if m.get('ci') else []
-    if strict is not None: notes.append(f'strict reading: {_pct(strict)}')
+    if other := _other_reading(m): notes.append(f'{other[0]} reading: {_pct(other[1])}')
     return _tile(label, _pct(m['accuracy']), *notes)
 
 def _difference_tile(d):
@@ -100,15 +107,16 @@ def _difference_tile(d):
     return _tile('difference', f'{100*d["accuracy"]:+.1f} points', *notes)
 
 # %% ../nbs/11b_report.ipynb #79be5b54
-STRICT = ('The strict reading counts an answer only where the task’s format marks it, as the paper does; '
-          'the other also finds answers that stand elsewhere.')
+READINGS = ('Read {}: a strict reading counts an answer only where the task’s format marks it, as the '
+            'paper’s code does; a lenient one also finds answers that stand elsewhere.')
 
 def _how(s):
     "How the figures came about."
     b, n = s['base'], s.get('counts', {}).get('test')
     each = 'one greedy answer' if b.get('k', 1) == 1 else f'{b["k"]} answers'
     asked = f'{n:,} held-out questions' if n else 'the held-out questions'
-    own = f' {STRICT}' if b.get('accuracy_strict') is not None else ''
+    read = dict(strict='strictly', lenient='leniently')[_reading(b)]
+    own = ' ' + READINGS.format(read) if _other_reading(b) else ''
     return (f'Accuracy on {asked}, {each} to each, the same engine and decoding for both models. '
             f'The difference is paired by question.{own}')
 
