@@ -196,11 +196,13 @@ def test_every_setting_has_a_meaning(tmp_path):
     assert set(bare) <= {'grpo.seed', 'plan.seed'}, bare
 
 
-@pytest.mark.parametrize('strict, shown', [(True, 'lenient reading: 90.0 %'), (False, 'strict reading: 87.5 %')])
+@pytest.mark.parametrize('strict, shown', [(True, 'lenient reading: 90.0 %'),
+                                           (False, 'strict reading: 87.5 %')])
 def test_both_readings(tmp_path, monkeypatch, strict, shown):
     "The tile names the reading that its large figure is not by."
     monkeypatch.setattr('synthrl.report.draw', lambda *args: {})
-    both = {k: EXAM[k] | dict(strict=strict, accuracy_strict=.875, accuracy_lenient=.9) for k in ('base', 'trained')}
+    shares = dict(strict=strict, accuracy_strict=.875, accuracy_lenient=.9)
+    both = {k: EXAM[k] | shares for k in ('base', 'trained')}
     seen = Page(page_of(folder(tmp_path/'run', **both))).text
     assert shown in seen and seen.count(' reading: ') == 2
     assert ('Read strictly' if strict else 'Read leniently') in seen
