@@ -6,17 +6,25 @@
 __all__ = ['Plot', 'ten_bins', 'plot_pass_rates', 'plot_training', 'plot_accuracy', 'plot_agreement', 'plot_lengths']
 
 # %% ../nbs/11_plot.ipynb #00000002
-import functools, os
+import functools, os, re, textwrap
 from dataclasses import dataclass
 from pathlib import Path
+
+from fastcore.basics import patch
 
 from .task import Sample
 
 # %% ../nbs/11_plot.ipynb #00000005
+WIDTH = 3.7 # inches: 370 pixels at a browser's usual scale
 INK, MID, PALE = '#1d3a5f', '#7d93b2', '#c9d3e0'   # dark to light, so that they differ in print too
-STYLE = {'font.size': 9, 'axes.titlesize': 9, 'axes.titlelocation': 'left', 'axes.spines.top': False, 'axes.spines.right': False,
-         'axes.edgecolor': '#666666', 'axes.labelcolor': '#444444', 'xtick.color': '#444444', 'ytick.color': '#444444',
-         'axes.linewidth': .6, 'xtick.major.width': .6, 'ytick.major.width': .6, 'figure.dpi': 110}
+TEXT, LABEL, LINE, PAGE = '#222222', '#444444', '#666666', '#fefefe'
+
+STYLE = {
+    'font.size': 9, 'axes.titlesize': 9, 'axes.titlelocation': 'left',
+    'axes.spines.top': False, 'axes.spines.right': False,
+    'text.color': TEXT, 'axes.titlecolor': TEXT, 'axes.labelcolor': LABEL, 'axes.edgecolor': LINE,
+    'xtick.color': LABEL, 'ytick.color': LABEL,
+    'axes.linewidth': .6, 'xtick.major.width': .6, 'ytick.major.width': .6, 'figure.dpi': 200}
 
 # %% ../nbs/11_plot.ipynb #00000007
 @dataclass
@@ -24,21 +32,51 @@ class Plot:
     "A picture: shown by a notebook, saved by a run."
     figure: object # matplotlib's Figure, to change at will
     title: str     # what it shows, in a sentence
+    says: str = '' # what is to be seen, for readers who cannot see it
 
     def png(self) -> bytes:
         import io
-        self.figure.savefig(out := io.BytesIO(), format='png', metadata={'Software': None, 'Title': self.title})
+        out = io.BytesIO()
+        self.figure.savefig(out, format='png', metadata={'Software': None, 'Title': self.title})
         return out.getvalue()
-    def _repr_png_(self): return self.png()
+
+    def _repr_png_(self): return self.png(), dict(width=round(self.figure.get_figwidth()*100))
+
     def save(self, path):
-        path = Path(path); path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f'.{path.name}'); part.write_bytes(self.png()); os.replace(part, path)
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f'.{path.name}')
+        part.write_bytes(self.png())
+        os.replace(part, path)
+
+# %% ../nbs/11_plot.ipynb #f7426f8a
+# by their names in a page
+COLOURS = dict(ink=INK, mid=MID, pale=PALE, text=TEXT, label=LABEL, line=LINE, page=PAGE)
+
+def _named(svg):
+    "An SVG whose colours a page can set, without what a page has no use for."
+    for name, colour in COLOURS.items(): svg = svg.replace(colour, f'var(--{name}, {colour})')
+    svg = re.sub(r'<g id="[^"]*">', '<g>', svg)        # nothing refers to these, and a page has five of each
+    svg = re.sub(r"font-family: [^;\"]*;?", '', svg)                 # the page's
+    return re.sub(r'^.*?<svg[^>]*(viewBox="[^"]*")[^>]*>', r'<svg \1>', svg, flags=re.S)
+
+# %% ../nbs/11_plot.ipynb #c3745c7d
+@patch
+def svg(self:Plot) -> str:
+    "The picture for a web page, to stand in its HTML."
+    import io
+    import matplotlib
+    nothing = dict.fromkeys(('Date', 'Creator', 'Format', 'Type'))
+    out = io.StringIO()
+    with matplotlib.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': self.title}):
+        self.figure.savefig(out, format='svg', transparent=True, metadata=nothing)
+    return _named(out.getvalue())
 
 # %% ../nbs/11_plot.ipynb #00000008
-def _axes(rows, cols, size, **share):
+def _axes(rows, cols, height, **share):
     "A figure with a grid of axes, in the style."
     from matplotlib.figure import Figure
-    fig = Figure(figsize=size, layout='constrained')
+    fig = Figure(figsize=(WIDTH, height), layout='constrained')
     return fig, fig.subplots(rows, cols, squeeze=False, **share)
 
 def _styled(draw):
@@ -59,78 +97,146 @@ def ten_bins(rates # pass rates, 0..1; None is left out
     return counts
 
 # %% ../nbs/11_plot.ipynb #0000000e
+def _rates(samples): return [s.pass_rate for s in samples if s.pass_rate is not None]
+
+def _share(part, whole): return f'{part/max(1, whole):.0%}'
+
+def _spread(name, rates):
+    "A histogram in words."
+    if not rates: return f'{name}: nothing was scored'
+    never, always = sum(r == 0 for r in rates), sum(r == 1 for r in rates)
+    return (f'{name}: {len(rates):,} questions, mean {sum(rates)/len(rates):.2f}, '
+            f'{_share(never, len(rates))} never solved, {_share(always, len(rates))} always solved')
+
+# %% ../nbs/11_plot.ipynb #bf07106a
+def _histogram(ax, shares):
+    "Ten bars: which share of all lies in which tenth."
+    counts = ten_bins(shares)
+    heights = [c/max(1, len(shares)) for c in counts]
+    ax.bar([i/10 + .05 for i in range(10)], heights, width=.085, color=INK)
+    ax.set_xlim(0, 1)
+    ax.set_xticks([0, .5, 1])
+    ax.yaxis.set_major_formatter(lambda y, _: f'{y:.0%}')
+
+# %% ../nbs/11_plot.ipynb #30749455
 @_styled
 def plot_pass_rates(groups:dict[str, list[Sample]]) -> Plot: # name → scored samples
-    "The pass rates of each group of samples, side by side."
-    fig, axes = _axes(1, len(groups), (2*len(groups) + .4, 2.1), sharey=True)
-    for ax, (name, samples) in zip(axes[0], groups.items()):
-        rates = [s.pass_rate for s in samples if s.pass_rate is not None]; n = max(1, len(rates))
-        ax.bar([i/10 + .05 for i in range(10)], [c/n for c in ten_bins(rates)], width=.085, color=INK)
-        ax.set_title(f'{name}\n{len(rates):,} questions, mean {sum(rates)/n:.2f}'); ax.set_xlabel('pass rate')
-        ax.set_xticks([0, .5, 1]); ax.yaxis.set_major_formatter(lambda y, _: f'{y:.0%}')
-    axes[0][0].set_ylabel('share of questions')
-    return Plot(fig, 'How often the untrained student solves the questions')
+    "The pass rates of each group of samples, on the same axes."
+    rows = -(-len(groups)//2)
+    fig, axes = _axes(rows, min(2, len(groups)), 1.6*rows + .3, sharey=True)
+    for ax, (name, samples) in zip(axes.flat, groups.items()):
+        rates = _rates(samples)
+        _histogram(ax, rates)
+        mean = sum(rates)/max(1, len(rates))
+        ax.set_title(f'{name}\nn = {len(rates):,}, mean {mean:.2f}')
+    for ax in axes.flat[len(groups):]: ax.set_axis_off()
+    fig.supxlabel('pass rate', size=9, color=LABEL)
+    fig.supylabel('share of questions', size=9, color=LABEL)
+    says = '. '.join(_spread(name, _rates(samples)) for name, samples in groups.items())
+    return Plot(fig, 'How often the untrained student solves the questions', says)
 
 # %% ../nbs/11_plot.ipynb #00000013
-CURVES = dict(reward='reward', zero_variance='groups without variance', truncated='truncated answers', logprob_gap='log-probability gap')
+CURVES = dict(reward='reward', zero_variance='groups all alike',
+              truncated='truncated answers', logprob_gap='log-probability gap')
 
 def _smooth(ys, width):
     "Running mean over the last `width` values."
-    return [sum(ys[max(0, i + 1 - width):i + 1])/len(ys[max(0, i + 1 - width):i + 1]) for i in range(len(ys))]
+    windows = [ys[max(0, end - width):end] for end in range(1, len(ys) + 1)]
+    return [sum(w)/len(w) for w in windows]
 
 # %% ../nbs/11_plot.ipynb #00000015
+def _curve(ax, key, title, log, width):
+    "One figure over the steps: each step thin, the running mean thick."
+    logged = [r for r in log if r.get(key) is not None]
+    steps, values = [r['step'] for r in logged], [r[key] for r in logged]
+    mean = _smooth(values, width)
+    ax.plot(steps, values, color=PALE, lw=.8)
+    ax.plot(steps, mean, color=INK, lw=1.6)
+    end = f'ends at {mean[-1]:.3f}' if mean else 'not logged'
+    ax.set_title(f'{title}\n{end}')
+    ax.set_ylim(0, None if key == 'logprob_gap' else 1)
+    return f'{title} begins at {mean[0]:.3f} and {end}' if mean else f'{title}: not logged'
+
+# %% ../nbs/11_plot.ipynb #0cadf832
 @_styled
 def plot_training(log:list[dict], # a row a step: step, reward, zero_variance, truncated, logprob_gap
                   width:int=10) -> Plot: # of the running mean, steps
     "Reward and the three signs of trouble over the steps of training."
-    fig, axes = _axes(2, 2, (6.2, 3.6), sharex=True)
-    for ax, (key, title) in zip(axes.flat, CURVES.items()):
-        xy = [(r['step'], r[key]) for r in log if r.get(key) is not None]
-        xs, ys = [x for x,_ in xy], [y for _,y in xy]
-        ax.plot(xs, ys, color=PALE, lw=.8); ax.plot(xs, _smooth(ys, width), color=INK, lw=1.6)
-        ax.set_title(title + (f', ends at {_smooth(ys, width)[-1]:.3f}' if ys else ', not logged')); ax.set_ylim(bottom=0)
-        if key != 'logprob_gap': ax.set_ylim(0, 1)
-    for ax in axes[-1]: ax.set_xlabel('step')
-    return Plot(fig, 'Training: reward, and three signs of trouble')
+    fig, axes = _axes(2, 2, 3.4, sharex=True)
+    says = [_curve(ax, key, title, log, width) for ax, (key, title) in zip(axes.flat, CURVES.items())]
+    for ax in axes[-1]:
+        ax.set_xlabel('step')
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    told = '. '.join([f'{len(log):,} steps', *says])
+    return Plot(fig, 'Training: reward, and three signs of trouble', told)
 
 # %% ../nbs/11_plot.ipynb #00000019
+def _dot(ax, y, m, colour, bold):
+    "One model's row: interval, point and number."
+    ax.plot(m.ci, [y, y], color=colour, lw=2, solid_capstyle='butt', clip_on=False)
+    ax.plot([m.accuracy], [y], 'o', ms=7, color=colour, mec=PAGE, clip_on=False)
+    side = 'left' if m.accuracy < .1 else 'right' if m.accuracy > .9 else 'center'
+    ax.annotate(f'{m.accuracy:.1%}', (m.accuracy, y), (0, 7), textcoords='offset points', ha=side, color=INK,
+                weight='bold' if bold else None)
+
+# %% ../nbs/11_plot.ipynb #29177281
 @_styled
 def plot_accuracy(models:dict, # name → anything with accuracy and ci, in the order of the rows
                   note:str='') -> Plot: # what was asked and how; stands above
     "Accuracy of each model with its interval."
-    fig, axes = _axes(1, 1, (5.6, .42*len(models) + .9)); ax = axes[0][0]
-    for y, (name, m) in enumerate(models.items()):
-        last = y == len(models) - 1
-        ax.plot(m.ci, [y, y], color=INK if last else MID, lw=2, solid_capstyle='butt')
-        ax.plot([m.accuracy], [y], 'o', ms=7, color=INK if last else MID, mec='white')
-        ax.annotate(f'{m.accuracy:.1%}', (m.accuracy, y), (0, 7), textcoords='offset points', ha='center', color=INK, weight='bold' if last else None)
-    ax.set_yticks(range(len(models)), models); ax.set_ylim(len(models) - .5, -.7); ax.set_xlim(0, 1); ax.tick_params(axis='y', length=0)
-    ax.xaxis.set_major_formatter(lambda x, _: f'{x:.0%}'); ax.spines['left'].set_visible(False); ax.set_title(note)
-    return Plot(fig, 'Accuracy on the held-out questions, base against trained')
+    title = textwrap.fill(note, 48)
+    fig, axes = _axes(1, 1, .42*len(models) + .7 + .2*len(title.split('\n')))
+    ax, last = axes[0][0], len(models) - 1
+    for y, m in enumerate(models.values()): _dot(ax, y, m, INK if y == last else MID, y == last)
+    ax.set_yticks(range(len(models)), models)
+    ax.set_ylim(last + .5, -.7)
+    ax.set_xlim(0, 1)
+    ax.tick_params(axis='y', length=0)
+    ax.xaxis.set_major_formatter(lambda x, _: f'{x:.0%}')
+    ax.spines['left'].set_visible(False)
+    ax.set_title(title)
+    says = [f'{name} {m.accuracy:.1%}, interval {m.ci[0]:.1%} to {m.ci[1]:.1%}' for name, m in models.items()]
+    return Plot(fig, 'Accuracy on the held-out questions, base against trained', '; '.join(says))
 
 # %% ../nbs/11_plot.ipynb #0000001d
 @_styled
 def plot_agreement(samples:list[Sample]) -> Plot:
     "The share of the teacher's votes that stand behind each label."
-    shares = [s.agreement for s in samples if s.agreement is not None]; n = max(1, len(shares))
-    fig, axes = _axes(1, 1, (3.6, 2.1)); ax = axes[0][0]
-    ax.bar([i/10 + .05 for i in range(10)], [c/n for c in ten_bins(shares)], width=.085, color=INK)
-    ax.set_title(f'{len(shares):,} samples, mean {sum(shares)/n:.2f}'); ax.set_xlim(0, 1.02); ax.set_xlabel('share of votes that agree')
-    ax.yaxis.set_major_formatter(lambda y, _: f'{y:.0%}'); ax.set_ylabel('share of samples')
-    return Plot(fig, 'How many of the votes stand behind a label')
+    shares = [s.agreement for s in samples if s.agreement is not None]
+    fig, axes = _axes(1, 1, 2.1)
+    ax, mean = axes[0][0], sum(shares)/max(1, len(shares))
+    _histogram(ax, shares)
+    ax.set_title(f'{len(shares):,} samples, mean {mean:.2f}')
+    ax.set_xlabel('share of votes that agree')
+    ax.set_ylabel('share of samples')
+    whole = _share(sum(a == 1 for a in shares), len(shares))
+    says = f'{len(shares):,} samples, mean {mean:.2f}; all votes agree on {whole} of them'
+    return Plot(fig, 'How many of the votes stand behind a label', says)
 
 # %% ../nbs/11_plot.ipynb #0000001f
+def _edges(lengths):
+    "The edges of at most 31 bars that hold all lengths."
+    top = max((n for words in lengths.values() for n in words), default=1)
+    step = -(-top//30)
+    return [i - .5 for i in range(0, top + step + 1, step)]
+
+def _middle(words): return sorted(words)[len(words)//2]
+
+# %% ../nbs/11_plot.ipynb #b6a123e4
 @_styled
 def plot_lengths(groups:dict[str, list[Sample]]) -> Plot: # name → samples
     "How long the questions of each group are, in words."
-    fig, axes = _axes(len(groups), 1, (5.2, .8*len(groups) + .6), sharex=True)
-    lengths = {k: [len(s.input.split()) for s in v] for k, v in groups.items()}
-    top = max((max(v) for v in lengths.values() if v), default=1); step = -(-top//30)
-    edges = [i - .5 for i in range(0, top + step + 1, step)]
+    lengths = {name: [len(s.input.split()) for s in samples] for name, samples in groups.items()}
+    lengths = {name: words for name, words in lengths.items() if words} or {'nothing': []}
+    fig, axes = _axes(len(lengths), 1, .8*len(lengths) + .5, sharex=True)
     for ax, (name, words) in zip(axes[:, 0], lengths.items()):
-        ax.hist(words, edges, color=INK, rwidth=.9); ax.set_yticks([]); ax.spines['left'].set_visible(False)
-        if words:
-            mid = sorted(words)[len(words)//2]; ax.axvline(mid, color='#444444', lw=.8, ls=':')
-            ax.set_title(f'{name}, median {mid} words')
+        ax.hist(words, _edges(lengths), color=INK, rwidth=.9)
+        ax.set_yticks([])
+        ax.spines['left'].set_visible(False)
+        if words: ax.axvline(_middle(words), color=LABEL, lw=.8, ls=':')
+        ax.set_title(f'{name}, median {_middle(words)} words' if words else name)
     axes[-1, 0].set_xlabel('words in a question')
-    return Plot(fig, 'How long the questions are')
+    axes[-1, 0].xaxis.get_major_locator().set_params(integer=True)
+    told = lambda name, words: f'{name}: median {_middle(words)} words, longest {max(words)}'
+    says = [told(name, words) for name, words in lengths.items() if words]
+    return Plot(fig, 'How long the questions are', '; '.join(says))

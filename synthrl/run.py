@@ -237,25 +237,13 @@ def make_eval(run:Run):
     trained = evaluate(run.task, run.student(run.path/'model'), test, settings=cfg)
     write_evaluations(run.path/'eval.jsonl', base, trained)
 
-# %% ../nbs/12_run.ipynb #00000035
-def _groups(run):
-    "The samples whose pass rates belong side by side."
-    scored, human = run.read('scored.jsonl'), run.read('heldout.jsonl')
-    groups = dict(initial=[s for s in scored if s.origin == 'generate'], synth=scored, train=run.read('train.jsonl'))
-    return groups | ({'held-out': human} if human else {})
-
-def _asked_how(e): return 'one greedy answer each' if e.temperature == 0 else f'{e.k} answers each at temperature {e.temperature}'
-
 # %% ../nbs/12_run.ipynb #00000036
+from .report import draw
+
 def make_figures(run:Run):
-    "The pictures of what there is so far."
-    groups = _groups(run)
-    plots = dict(pass_rates=plot_pass_rates(groups), training=plot_training(read_log(run.path/'model'/'log.jsonl')), 
-                 agreement=plot_agreement(groups['synth']), lengths=plot_lengths({k: v for k, v in groups.items() if k != 'synth'}))
-    if (run.path/'eval.jsonl').exists():
-        base, trained = to_evaluations(read_jsonl(run.path/'eval.jsonl'))
-        plots['accuracy'] = plot_accuracy(dict(base=base, trained=trained), f'{len(base.rows):,} held-out questions, {_asked_how(base)}')
-    for name, p in plots.items(): p.save(run.path/'figures'/f'{name}.png')
+    "The pictures of what there is, as files."
+    (run.path/'figures').mkdir(exist_ok=True)
+    for name, picture in draw(run.path).items(): picture.save(run.path/'figures'/f'{name}.png')
 
 # %% ../nbs/12_run.ipynb #00000039
 _teacher, _student = 'plan.teacher endpoint', 'plan.student plan.backend files.student'
