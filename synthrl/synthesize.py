@@ -27,6 +27,7 @@ class Synthesis:
     min_agreement: float = .5  # share of the readable votes that the majority needs, 0..1 (ours; paper 1: any majority)
     pattern_demos: int = 50    # demonstrations shown for the pattern, at most (paper 1)
     shown_demos: int = 3       # demonstrations in a prompt that shows some (paper 1)
+    pool: int = 10_000         # passages that those of the samples are drawn from, the best by BM25 (paper 1, its code)
     passage_chars: int = 2048  # characters of the passage that are shown, no more than the library keeps of one (paper 1)
     tries: int = 3             # replies to one prompt until one can be read (ours)
     extra: float = 1.          # further attempts before giving up, as a share of n (ours)
@@ -34,7 +35,7 @@ class Synthesis:
     shingle: int = 3           # words in a shingle (ours)
     overlap: int = 13          # words in a row that a question may not share with the test file (GPT-3, appendix C)
     max_tokens: int = 2048     # tokens of one reply, at most (paper 1: maximum response)
-    seed: int = 0              # which attempts show demonstrations, and which ones
+    seed: int = 0              # which passages are drawn, which attempts show demonstrations, and which ones
 
 # %% ../nbs/04_synthesize.ipynb #0000000a
 def block(name:str, text:str, **attributes) -> str:
@@ -112,11 +113,12 @@ def find_keywords(task:Task, teacher:Teacher, settings:Synthesis=None) -> list[s
     return words
 
 # %% ../nbs/04_synthesize.ipynb #0000001c
-def find_passages(task:Task, teacher:Teacher, library:BM25, n:int, settings:Synthesis=None) -> list[Passage]:
-    "A passage for each of the attempts that `n` samples may take."
+def find_passages(task:Task, teacher:Teacher, library:BM25, n:int, settings:Synthesis=None, 
+                  say=print) -> list[Passage]: # is told where they are fewer than the samples, or do not fit
+    "Different passages for the attempts that `n` samples may take."
     cfg = settings or Synthesis()
-    found = passages_for(find_keywords(task, teacher, cfg), library, n + math.ceil(n*cfg.extra))
-    return list({p.id: p for p in found}.values())
+    spare = math.ceil(n * cfg.extra)
+    return passages_for(find_keywords(task, teacher, cfg), library, n, spare, cfg.pool, cfg.seed, say)
 
 # %% ../nbs/04_synthesize.ipynb #00000020
 PATTERN = '''

@@ -1,8 +1,12 @@
-"The bundled library: readable, of a useful length, and no passage twice."
-import re
+"The bundled library: readable, of a useful length, and no passage twice. Libraries of users: what is read, and what is said of the rest."
+import json, os, re, time
+from dataclasses import replace
 from itertools import combinations
-from synthrl.retrieve import read_passages
-from synthrl.task import data_path, read_jsonl
+
+import pytest
+
+from synthrl.retrieve import SHOWN, check_library, describe_library, iter_passages, library_of, read_passages
+from synthrl.task import Task, UserError, data_path, read_jsonl
 
 files = sorted(data_path('passages').glob('*.jsonl'))
 rows = [r for f in files for r in read_jsonl(f)]
@@ -27,3 +31,133 @@ def test_no_near_duplicates():
     "No two passages share two runs of five words."
     sets = [(r['id'], shingles(r['text'])) for r in rows]
     assert [(a, b) for (a, s), (b, t) in combinations(sets, 2) if len(s & t) > 1] == []
+
+
+# folders of users
+
+HERE = 'name = "own"\ndescription = "d"\noutput_format = "#### number"\nanswer = "number"\npassages = "lib"\n'
+
+
+@pytest.fixture
+def lib(tmp_path):
+    "A folder named by a task; call it with texts or bytes by file name."
+    (tmp_path/'lib').mkdir()
+    (tmp_path/'task.toml').write_text(HERE)
+    def fill(files):
+        for name, content in files.items():
+            path = tmp_path/'lib'/name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return Task.load(tmp_path/'task.toml')
+    fill.path = tmp_path/'lib'
+    return fill
+
+
+MIXED = {'a.md': '# Bees\nA hive.\n', 'b.txt': 'A mill.', 'deep/er/c.jsonl': '{"text": "A coin."}\n', 'D.TXT': 'A wheel.', 'x.pdf': b'%PDF',
+         'y.PDF': b'%PDF', 'z.docx': b'PK', 'deep/page.html': '<p>', 'LICENSE': 'Free.', 'new.md': '', '.hidden.txt': 'No.', '.git/e.txt': 'No.'}
+SAID = ('4 files read (2 .txt, 1 .jsonl, 1 .md); left out: 2 .pdf (x.pdf, y.PDF), 1 .docx (z.docx), 1 .html (page.html), '
+        '1 empty (new.md), 1 without an ending (LICENSE); .jsonl, .txt and .md files are read')
+
+
+def test_what_is_read_and_what_is_left_out(lib):
+    task = lib(MIXED)
+    assert describe_library(task) == f'passages: lib: {SAID}'
+    assert [(p.id, p.title, p.text) for p in library_of(task).passages] == [
+        ('D.TXT:1', 'D', 'A wheel.'), ('a.md:1', 'Bees', 'A hive.'), ('b.txt:1', 'b', 'A mill.'), ('deep/er/c.jsonl:1', '', 'A coin.')]
+
+
+def test_check_preview_and_run_say_it(lib, tmp_path):
+    from synthrl.check import check, table
+    from synthrl.run import preview, run
+    task = lib(MIXED)
+    assert table(check(task)).split() == f'`passages` lib: {SAID}'.split()
+    small = {'synthesis.n': 2, 'synthesis.votes': 1}
+    for f, more in ((run, dict(until='passages')), (preview, dict(n=1))):
+        said = []
+        f(tmp_path/'task.toml', preset='laptop', out=tmp_path/f.__name__, say=said.append, **small, **more)
+        assert f'passages: lib: {SAID}' in said
+        assert any('none of the keywords' in line for line in said)
+
+
+def test_a_folder_of_which_nothing_is_read(lib):
+    task = lib({'x.pdf': b'%PDF', 'deep/y.pdf': b'%PDF', 'z.docx': b'PK'})
+    for f in (library_of, check_library, describe_library):
+        with pytest.raises(UserError) as e: f(task)
+        said = str(e.value)
+        assert '2 .pdf (y.pdf, x.pdf), 1 .docx (z.docx)' in said and '.jsonl, .txt or .md' in said and '\n' not in said
+
+
+@pytest.mark.parametrize('name, content, said', [
+    ('a.txt', 'Café'.encode('cp1252'), 'a.txt: not UTF-8'), ('a.md', '# Café'.encode('cp1252'), 'a.md: not UTF-8'),
+    ('a.jsonl', '{"text": "Café"}'.encode('cp1252'), 'a.jsonl: not UTF-8'), ('a.txt', 'Café'.encode('utf-16'), 'a.txt: not UTF-8'),
+    ('a.jsonl', b'{"text": 3}\n', 'a.jsonl:1: `text`'), ('a.jsonl', b'\x00', 'a.jsonl:1: not a JSON'),
+    ('a.txt', b' \n\n \t', 'no passages'), ('a.md', b'# \n---\n', 'no passages'), ('a.txt', b'', 'no passages in it: 1 empty (a.txt)'),
+    ('a.pdf', b'%PDF', 'nothing in it can be read: 1 .pdf')])
+def test_what_is_wrong_is_one_line_that_names_the_file(lib, name, content, said):
+    task = lib({name: content})
+    for named in ('lib', f'lib/{name}'):
+        with pytest.raises(UserError) as e: library_of(replace(task, passages=named))
+        assert said in str(e.value) and '`passages`' in str(e.value) and '\n' not in str(e.value)
+
+
+def test_only_an_empty_library_holds_no_passages(lib):
+    "Words of any script are words."
+    for i, text in enumerate(('Η θάλασσα', 'Море', '海は青い', 'ทะเล', 'البحر', 'समुद्र', '\ufeffA café.')):
+        assert [p.text for p in library_of(lib({'a.txt': text})).passages] == [text.lstrip('\ufeff')]
+
+
+def test_an_empty_folder(lib):
+    for f in (library_of, check_library, describe_library):
+        with pytest.raises(UserError, match='lib: no passages in it — give'): f(lib({}))
+
+
+def test_links(lib):
+    "A link is followed, also to a folder elsewhere, but never round in a circle."
+    task = lib({'a.txt': 'A mill.', 'sub/b.txt': 'A hive.'})
+    (lib.path.parent/'other').mkdir()
+    (lib.path.parent/'other'/'c.txt').write_text('A coin.')
+    (lib.path/'sub'/'up').symlink_to(lib.path)
+    (lib.path/'linked').symlink_to(lib.path.parent/'other')
+    (lib.path/'gone.txt').symlink_to(lib.path/'nowhere')
+    assert [p.id for p in library_of(task).passages] == ['a.txt:1', 'linked/c.txt:1', 'sub/b.txt:1']
+    assert 'left out: 1 broken link (gone.txt)' in describe_library(task)
+
+
+def test_a_name_in_no_encoding(lib):
+    task = lib({})
+    (lib.path/os.fsdecode(b'caf\xe9.txt')).write_text('A mill.')
+    (lib.path/os.fsdecode(b'caf\xe9.pdf')).write_text('%PDF')
+    for text in (library_of(task).passages[0].id, library_of(task).passages[0].title, describe_library(task)): text.encode()
+
+
+def test_huge_lines(lib):
+    task = lib({'a.jsonl': json.dumps(dict(text='word ' * 10**6)), 'b.txt': 'word ' * 10**5, 'c.md': '# ' + 'x' * 10**6 + '\ntext'})
+    assert max(len(p.text) for p in library_of(task).passages) == SHOWN
+
+
+@pytest.mark.parametrize('line', ['#', '# ', '# a #', '`', '```\n', '~', '=', '=\n', '-', '---\n', 'a\n---\n', ' ', '\n', '\t#'])
+def test_markdown_in_linear_time(tmp_path, line):
+    def took(n):
+        (tmp_path/'a.md').write_text((line * n)[:n] + '\nend')
+        best = 9.
+        for _ in range(3):
+            start = time.process_time()
+            list(iter_passages(tmp_path/'a.md'))
+            best = min(best, time.process_time() - start)
+        return best
+    short, long = took(10_000), took(100_000)
+    assert long < .5 and long < 15 * max(short, .002), (short, long)
+
+
+def test_the_seed_of_the_run_draws_the_passages(lib, tmp_path):
+    "One seed, one draw, in a run and in its preview; another seed, another draw."
+    from synthrl.run import preview, run
+    lib({'a.jsonl': ''.join(json.dumps(dict(text=f'A market with {i} stalls.')) + '\n' for i in range(200))})
+    small, drawn = {'synthesis.n': 8, 'synthesis.votes': 1}, []
+    for i, seed in enumerate((0, 0, 1)):
+        out = tmp_path/f'out{i}'
+        run(tmp_path/'task.toml', preset='laptop', seed=seed, out=out, until='passages', say=lambda _: None, **small)
+        drawn.append([r['id'] for r in read_jsonl(out/'passages.jsonl')])
+    assert drawn[0] == drawn[1] != drawn[2] and len(set(drawn[0])) == 16
+    shown = preview(tmp_path/'task.toml', preset='laptop', seed=1, out=tmp_path/'shown', say=lambda _: None, **small)
+    assert shown['passage'].id == drawn[2][0]
