@@ -10,19 +10,18 @@ import json, re
 
 # %% ../nbs/02a_reply.ipynb #00000007
 _commands = r"""
-n(?:abla|atural|atnums|cong|earrow|eg(?:(?:med|thin|thick)space)?|eq|equiv|ewcommand|ewline|ewpage|exists|geq(?:q|slant)?
- |gtr(?:less|sim)?|iobar|leq(?:q|slant)?|less(?:gtr|sim)|[LR](?:eft|ight)(?:right)?arrow|(?:left|right|leftright|up|down)arrow
+n(?:abla|atural|atnums|cong|earrow|eg(?:(?:med|thin|thick)space)?|eq|equiv|ew(?:command|environment|line|page|theorem)|exists
+ |geq(?:q|slant)?|gtr(?:less|sim)?|iobar|leq(?:q|slant)?|less(?:gtr|sim)|(?:[LlRr]ight|[Ll]eft|[Ll]eftright|up|down)arrow
  |obreak(?:space)?|oindent|oexpand|olimits|olinebreak|onumber|orm|ormalsize|ot|otag|otation|otin|otni|prec(?:curly)?eq
- |succ(?:curly)?eq|short(?:mid|parallel)|simeq|sq?su[bp]seteqq?|triangle(?:left|right)(?:eq)?|umcases|[vV][dD]ash|warrow)
-|r(?:ang|angle|ank|arr|Arr|atio|aisebox|brace|Brace|brack|rbracket|cases|ceil|eals?|ed|ef|elax|elbar|enewcommand|esizebox
- |estriction|floor|gathered|group|hd|ho|ight[a-zA-Z]*|ing|isingdotseq|lap|m|moustache|otatebox|ow|owcolor|paren|q|times
- |ule|vert|Vert)
-|t(?:ag|anh|au|binom|eal[A-E]|frac|hanks|herefore|heta(?:sym)?|hick(?:approx|sim|space)|hinspace|horn|ikz|ilde|imes|iny|itle
- |mspace|oday|oprule|riangle(?:down|left|lefteq|q|right|righteq)?|urnednot|wohead(?:left|right)arrow
- |ext(?:ascii[a-z]+|backslash|bar|bf|brace[a-z]+|bullet|cent|circled|color|copyright|dagger|degree|dollar|e[mn]dash
-  |ellipsis|euro|greater|height|it|less|md|mu|normal|ohm|pm|quote[a-z]+|registered|rightarrow|rm|sc|sf|sl|sterling|style
-  |su[bp]script|times|trademark|tt|underscore|up|width)?)"""
-_unsure = 'napprox|ne|ni|nis|nless|nmid|nparallel|nprec|nsim|nsu[bp]set|nsucc|nu|tan|tangent|tg|th|to|top|tr|trace|tt'
+ |succ(?:curly)?eq|short(?:mid|parallel)|simeq|(?:sq)?su[bp]seteqq?|triangle(?:left|right)(?:eq)?|um(?:cases|align)
+ |[vV][dD]ash|warrow)
+|r(?:ang|angle|ank|arr|Arr|asp|atio|aisebox|brace|Brace|brack|rbracket|cases|ceil|eals?|ed[A-E]?|ef|elax|elbar|esizebox
+ |enew(?:command|environment)|estriction|floor|gathered|group|hd|ho|ight[a-zA-Z]*|ing|isingdotseq|lap|m|moustache
+ |otatebox|ow|owcolor|paren|q|times|ule|vert|Vert)
+|t(?:ag|anh|au|binom|eal[A-E]|ext(?!ra(?!ngle)|rem|end(?!ash)|ens|ent|er[ni]|inct|ol|ort)[a-zA-Z]*|frac|hanks|herefore|heta(?:sym)?
+ |hick(?:approx|sim|space)|hinspace|horn|ikz|ilde|imes|iny|itle|mspace|oday|oprule|riangle(?:down|left|lefteq|q|right|righteq)?
+ |urnednot|wohead(?:left|right|up|down)arrow)"""
+_unsure = 'napprox|ne|ni|nisd?|nless|nmid|nparallel|nprec|nsim|nsu[bp]set|nsucc|nu|tan|tangent|tg|th|to|top|tr|trace|tt'
 _slash = re.compile(rf"""\\(?: (?P<pair>\\)(?P<word>[a-zA-Z]*)     # a doubled one
     | (?P<tex>[bf]|(?:{_commands})(?![a-zA-Z]))   | (?P<unsure>(?:{_unsure})(?![a-zA-Z]))
     | (?P<fine>["/nrt]|u[0-9a-fA-F]{{4}})         | (?P<odd>.?)   # an escape; or what JSON does not know
@@ -33,17 +32,15 @@ class _Unclear(Exception): "It cannot be read for sure."
 
 def _habits(text):
     "Are there backslashes that stand alone, as in `\\(`, and doubled ones, as in `\\\\frac`?"
-    seen = list(_slash.finditer(text))
-    alone = any(m['tex'] or m['odd'] and m['odd'] not in "'\"" for m in seen)
-    return alone,any(m['word'] and len(m['word']) > 1 for m in seen)
+    alone = any(m['tex'] or m['odd'] and m['odd'] not in "'\"" for m in _slash.finditer(text))
+    return alone,any(len(m['word'] or '') > 1 for m in _slash.finditer(text))
 
 # %% ../nbs/02a_reply.ipynb #0000000c
-def _is_tex(s, m, math, habits):
+def _is_tex(s, m, math, alone):
     "Is it `\\nu`, the letter, and not a new line and a u?"
-    alone,doubled = habits
     before,after = s[max(0, m.start()-2):m.start()],s[m.end():m.end()+9]
     blank = not before[-1:].strip()
-    if doubled and not alone or before in (r'\n', r'\t', r'\r'): return False
+    if before in (r'\n', r'\t', r'\r'): return False
     if not blank and re.match(r'[.):]\s', after): return False                # the option e.
     if m['unsure'] != 'nu' and re.match(r'\s*[-+*/]?=', after): return False  # i = 0, in code
     if math: return True
@@ -62,7 +59,8 @@ def _save(s, habits):
         elif m['odd'] and m['odd'] in '()[]': math = m['odd'] in '(['
         if m['odd'] == "'": add = "'"
         elif m['tex'] or m['odd'] is not None: add = '\\' + add
-        elif m['unsure'] and _is_tex(s, m, math, habits): add = '\\' + add
+        elif m['unsure'] and _is_tex(s, m, math, alone): add = '\\' + add
+        elif math and m['fine'] in ('n', 'r', 't') and re.match(r'[a-zA-Z]+\{', s[m.end():m.end()+30]): add = '\\' + add
         elif m['pair'] and alone and len(m['word']) < 2:
             if doubled: raise _Unclear
             add = r'\\' + add
@@ -162,7 +160,7 @@ def is_inner(self:_Reader, i, j, place, inner):
 @patch
 def lost_end(self:_Reader, i, j, inner):
     "The end of a string without its quote, where the next key begins at `j`."
-    comma = re.search(r'[,\n]\s*\Z', self.text[max(i, j-40):j])
+    comma = re.search(r'[,\n]\s{0,40}\Z', self.text[max(i, j-40):j])
     if inner or self.inner or not comma: raise _Unclear
     self.lost = True
     return j - len(comma[0]),j - len(comma[0])
@@ -344,7 +342,7 @@ def _unwrap(text):
 _cut_escape = re.compile(r'(?<!\\)((?:\\\\)*)\\(?:u[0-9a-fA-F]{0,3})?\s*\Z') # half an escape, at the end of a text that was cut off
 
 def _read(text):
-    if (i := _start(text)) is None: return None
+    if (i := _start(text)) is None or re.search(rf'(?<!\\){_key}', text[:i]): return None # or inside of one
     o,end = _strict(text[i:])
     if o is None:
         reader = _Reader(text[i:])

@@ -5,6 +5,7 @@ characters that texts are made of, and with strings made from its own parts. A s
 these are measured at 10,000 and 100,000 characters, by the processor's time, with a limit, so that an exponential one fails."""
 import ast, importlib, inspect, json, pkgutil, re, signal, time, types
 from collections import defaultdict
+from itertools import product
 from pathlib import Path
 import pytest
 import synthrl
@@ -61,14 +62,19 @@ def inside(value, depth=0):
     elif isinstance(value, type) and value.__module__.startswith('synthrl'):
         for v in vars(value).values(): yield from inside(v, depth+1)
 
+def is_re(node, names): return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and getattr(node.func.value, 'id', '') == 're' and node.func.attr in names
+
+def compiled(node, module):
+    "The pattern that a call of `re` has; None where it needs a local value, which is left to the readers below."
+    try: return re.compile(*[eval(compile(ast.Expression(a), '', 'eval'), dict(vars(module))) for a in node.args[:1 + (node.func.attr == 'compile')]])
+    except Exception: return None
+
 def written(module):
-    "What a module gives to `re`, with how it is used; what needs a local value is left to the readers below."
+    "What a module gives to `re`, with how it is used: `re.sub(…)`, `re.compile(…).match(…)`, or in a way that is not seen."
+    then = {}
     for node in ast.walk(ast.parse(Path(module.__file__).read_text())):
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args): continue
-        if getattr(node.func.value, 'id', '') != 're' or node.func.attr not in [*methods, 'compile']: continue
-        try: args = [eval(compile(ast.Expression(a), '', 'eval'), dict(vars(module))) for a in [node.args[0], *node.args[1:2]*(node.func.attr == 'compile')]]
-        except Exception: continue
-        yield re.compile(*args), '' if node.func.attr == 'compile' else node.func.attr
+        if isinstance(node, ast.Attribute) and is_re(node.value, ['compile']): then[node.value] = node.attr
+        if is_re(node, [*methods, 'compile']) and (p := compiled(node, module)): yield p, then.get(node, '' if node.func.attr == 'compile' else node.func.attr)
 
 def uses(module):
     "The methods that are called on each name, as in `_word.match`, `_after[place].match` or `for p in _all: p.match`."
@@ -105,9 +111,8 @@ starts = ['', '{"a": "', '{', '$', '\\boxed{', '<answer>', 'the answer is ', '1'
 ends = ['', '!', '\n"', '} x']
 
 def texts(starts, runs, ends):
-    for start in starts:
-        for run in runs:
-            for end in ends: yield f'{start!r} + {run!r}… + {end!r}', lambda n, s=start, r=run, e=end: (s + r*(n//len(r)))[:n] + e
+    for i,(start,run) in enumerate(product(starts, runs)):
+        for end in ends if len(starts) == 1 else [ends[i % len(ends)]]: yield f'{start!r} + {run!r}… + {end!r}', lambda n, s=start, r=run, e=end: (s + r*(n//len(r)))[:n] + e
 
 parser = re._parser
 example = {'CATEGORY_DIGIT': '1', 'CATEGORY_NOT_DIGIT': 'a', 'CATEGORY_SPACE': ' ', 'CATEGORY_NOT_SPACE': 'a', 'CATEGORY_WORD': 'a', 'CATEGORY_NOT_WORD': ' '}
@@ -189,4 +194,75 @@ def test_patterns_are_found():
 
 def test_no_pattern_is_worse_than_linear():
     bad = list(pattern_faults())
+    assert not bad, '\n' + '\n'.join(bad)
+
+# --- readers ---------------------------------------------------------------------------------------------------------
+
+def sentences(f): return lambda text: f(text)
+
+def public_readers():
+    "Every public function of the package that wants texts alone."
+    wanted = {'text', 's', 'a', 'b', 'gold', 'answer', 'raw', 'question', 'completion', 'keywords', 'reply', 'body', 'said', 'sentence', 'passage'}
+    for module in modules:
+        for name in getattr(module, '__all__', []):
+            f = getattr(module, name, None)
+            if not isinstance(f, types.FunctionType) or f.__module__ != module.__name__: continue
+            needed = [p.name for p in inspect.signature(f).parameters.values() if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.POSITIONAL_ONLY)]
+            if needed and set(needed) <= wanted: yield f'{module.__name__}.{name}', lambda text, f=f, n=len(needed): f(*[text]*n)
+
+labels = dict(choice=('A', 'B', 'C', 'D'), label=('yes', 'no', 'maybe'), yes_no=('yes', 'no'))
+golds = dict(choice='B', label='maybe', yes_no='yes', number='7', math='\\frac{1}{2}')
+question = 'Which is it? A: red B: blue C: green D: none'
+
+def kind_readers():
+    "Reading, judging and comparing in every kind, with a hostile reply, label, question and answer."
+    for name,kind in verify.REGISTRY.items():
+        words,gold = labels.get(name, ()),golds.get(name, 'some words')
+        yield f'{name}.read', lambda text, k=kind, w=words: k.read(text, w, question)
+        yield f'{name}.read, question', lambda text, k=kind, w=words: k.read('The answer is B.', w, text)
+        yield f'{name}.judge', lambda text, n=name, w=words, g=gold: verify.judge(n, text, g, w)
+        yield f'{name}.judge, label', lambda text, n=name, w=words, g=gold: verify.judge(n, f'<answer>{g}</answer>', text, w)
+        yield f'{name}.same', lambda text, n=name, g=gold: verify.same(n, g, text)
+
+class Error(Exception):
+    "What the openai client raises, as far as the wire looks at it."
+    def __init__(self, text): self.status_code,self.body,self.response,self.message = 400,dict(error=dict(message=text, code=text)),None,text
+    def __str__(self): return self.message
+
+own_task = task.Task(name='t', description='d', input_format='i', output_format='o', answer='number')
+library = retrieve.BM25([retrieve.Passage(id=str(i), title=t, text=t) for i,t in enumerate(('pears and apples', 'boats', 'planes', 'trains'))])
+
+def other_readers():
+    "Prompts, libraries, and what comes over the wire."
+    yield 'task.ask', own_task.ask
+    yield 'task._fill', lambda text: task._fill(text, dict(question=text))
+    yield 'synthesize.fill', lambda text: synthesize.fill(text + '\n{task}', task=text)
+    yield 'synthesize._refusal', synthesize._refusal.search
+    yield 'library.search', lambda text: library.search(text, 2)
+    yield 'library.search, many', lambda text: library.search([text]*2, 2)
+    yield 'wire.read_body', lambda text: wire.read_body(json.dumps(dict(choices=[dict(message=dict(content=text), finish_reason=text)], usage=dict(total_tokens=text))).encode())
+    yield 'wire.read_body, raw', lambda text: wire.read_body(text.encode())
+    yield 'wire.read_status', lambda text: wire.read_status(400, dict(error=dict(message=text, code=text)), {}, 'http://a', 'm')
+    yield 'wire.read_status, raw', lambda text: wire.read_status(429, text, {'retry-after': text}, 'http://a', 'm')
+    yield 'wire.read_exception', lambda text: wire.read_exception(Error(text), 'http://a', 'm')
+    yield 'tiny.tag', lambda text: tiny_teacher.tag(text, 'question')
+    yield 'tiny.answer', lambda text: tiny_teacher.answer(text) if hasattr(tiny_teacher, 'answer') else None
+
+def all_readers():
+    "By name; the same function is asked once."
+    return dict([*public_readers(), *kind_readers(), *other_readers()])
+
+def reader_faults(names=()):
+    for name,read in all_readers().items():
+        if names and name not in names: continue
+        bad = []
+        for what,make in texts(starts, runs, ends):
+            first = seconds(read, make(1_000))
+            second = seconds(read, make(5_000)) if first < most else first
+            if (second > .03 or second > .002 and second > 12*max(first, 1e-6)) and (said := fault(read, make)): bad.append(f'{what}: {said}')
+            if len(bad) > 2: break
+        if bad: yield f'{name}: ' + '\n        '.join(bad)
+
+def test_no_reader_is_worse_than_linear():
+    bad = list(reader_faults())
     assert not bad, '\n' + '\n'.join(bad)
