@@ -9,22 +9,29 @@ __all__ = ['read_object']
 import json, re
 
 # %% ../nbs/02a_reply.ipynb #00000007
-_commands = r"""
-n(?:abla|atural|atnums|cong|earrow|eg(?:(?:med|thin|thick)space)?|eq|equiv|ew(?:command|environment|line|page|theorem)|exists
- |geq(?:q|slant)?|gtr(?:less|sim)?|iobar|leq(?:q|slant)?|less(?:gtr|sim)|(?:[LlRr]ight|[Ll]eft|[Ll]eftright|up|down)arrow
- |obreak(?:space)?|oindent|oexpand|olimits|olinebreak|onumber|orm|ormalsize|ot|otag|otation|otin|otni|prec(?:curly)?eq
- |succ(?:curly)?eq|short(?:mid|parallel)|simeq|(?:sq)?su[bp]seteqq?|triangle(?:left|right)(?:eq)?|um(?:cases|align)
- |[vV][dD]ash|warrow)
-|r(?:ang|angle|ank|arr|Arr|asp|atio|aisebox|brace|Brace|brack|rbracket|cases|ceil|eals?|ed[A-E]?|ef|elax|elbar|esizebox
- |enew(?:command|environment)|estriction|floor|gathered|group|hd|ho|ight[a-zA-Z]*|ing|isingdotseq|lap|m|moustache
- |otatebox|ow|owcolor|paren|q|times|ule|vert|Vert)
-|t(?:ag|anh|au|binom|eal[A-E]|ext(?!ra(?!ngle)|rem|end(?!ash)|ens|ent|er[ni]|inct|ol|ort)[a-zA-Z]*|frac|hanks|herefore|heta(?:sym)?
- |hick(?:approx|sim|space)|hinspace|horn|ikz|ilde|imes|iny|itle|mspace|oday|oprule|riangle(?:down|left|lefteq|q|right|righteq)?
- |urnednot|wohead(?:left|right|up|down)arrow)"""
-_unsure = 'napprox|ne|ni|nisd?|nless|nmid|nparallel|nprec|nsim|nsu[bp]set|nsucc|nu|tan|tangent|tg|th|to|top|tr|trace|tt'
+_commands = """
+nabla natnums natural ncong ndownarrow nearrow neg negmedspace negthickspace negthinspace neq nequiv
+newcommand newenvironment newline newpage newtheorem ngeq ngeqq ngeqslant ngtr ngtrless ngtrsim niobar nleq
+nleqq nleqslant nlessgtr nlesssim nobreak nobreakspace noexpand noindent nolimits nolinebreak nonumber norm
+normalsize not notag notation notin notni npreccurlyeq npreceq nshortmid nshortparallel nsimeq nsqsubseteq
+nsqsupseteq nsubseteq nsubseteqq nsucccurlyeq nsucceq nsupseteq nsupseteqq ntriangleleft ntrianglelefteq
+ntriangleright ntrianglerighteq numalign numcases nuparrow nvDash nVDash nvdash nVdash nwarrow
+n[lL]eftarrow n[rR]ightarrow n[lL]eftrightarrow raisebox rang rangle rank rarr rArr rasp ratio rbrace rBrace
+rbrack rcases rceil real reals red[A-E]? ref relax relbar renewcommand renewenvironment resizebox restriction
+rfloor rgathered rgroup rhd rho right[a-zA-Z]* ring risingdotseq rlap rm rmoustache rotatebox row rowcolor
+rparen rq rrbracket rtimes rule rVert rvert tag tanh tau tbinom teal[A-E] tfrac thanks therefore theta
+thetasym thickapprox thicksim thickspace thinspace thorn tikz tilde times tiny title tmspace today toprule
+text(?!ra(?!ngle)|rem|end(?!ash)|ens|ent|er[ni]|inct|ol|ort)[a-zA-Z]* triangle triangledown triangleleft
+trianglelefteq triangleq triangleright trianglerighteq turnednot twohead(?:left|right|up|down)arrow"""
+_unsure = """
+napprox ne nexists ni nis nisd nless nmid nparallel nprec nsim nsubset nsupset nsucc nu tan tangent
+tg th to top tr trace tt"""
+def _either(words): return '|'.join(words.split())
+
 _slash = re.compile(rf"""\\(?: (?P<pair>\\)(?P<word>[a-zA-Z]*)     # a doubled one
-    | (?P<tex>[bf]|(?:{_commands})(?![a-zA-Z]))   | (?P<unsure>(?:{_unsure})(?![a-zA-Z]))
-    | (?P<fine>["/nrt]|u[0-9a-fA-F]{{4}})         | (?P<odd>.?)   # an escape; or what JSON does not know
+    | (?P<tex>[bf]|(?:{_either(_commands)})(?![a-zA-Z]))
+    | (?P<unsure>(?:{_either(_unsure)})(?![a-zA-Z]))
+    | (?P<fine>["/nrt]|u[0-9a-fA-F]{{4}})  | (?P<odd>.?)     # an escape; or what JSON does not know
     ) | (?P<math>\$+)""", re.X|re.S)
 
 # %% ../nbs/02a_reply.ipynb #0000000b
@@ -58,9 +65,8 @@ def _save(s, habits):
         if m['math']: math = not math and m.start() < last
         elif m['odd'] and m['odd'] in '()[]': math = m['odd'] in '(['
         if m['odd'] == "'": add = "'"
-        elif m['tex'] or m['odd'] is not None: add = '\\' + add
-        elif m['unsure'] and _is_tex(s, m, math, alone): add = '\\' + add
-        elif math and m['fine'] in ('n', 'r', 't') and re.match(r'[a-zA-Z]+\{', s[m.end():m.end()+30]): add = '\\' + add
+        elif m['tex'] or m['odd'] is not None or m['unsure'] and _is_tex(s, m, math, alone): add = '\\' + add
+        elif math and re.match(r'\\[nrt][a-zA-Z]+\{', s[m.start():m.start()+30]): add = '\\' + add
         elif m['pair'] and alone and len(m['word']) < 2:
             if doubled: raise _Unclear
             add = r'\\' + add
@@ -78,19 +84,22 @@ def _decode(raw, habits):
 _quotes = {'"': '"', '“': '“”"', '”': '“”"', "'": "'", '‘': "‘’'", '’': "‘’'", '`': "`´'", '´': "`´'"}
 _blank = r'[\s\u180e\u200b\ufeff]'
 _gap = re.compile(rf'(?:{_blank}|/\*.*?(?:\*/|\Z)|(?://|\#)[^\n]*)*+', re.S)
-_note = r'(?:/\*(?:(?!\*/).){0,99}\*/|(?://|\#)[^\n]{0,99}(?=\n))' # a comment that is short enough to look beyond it
+_note = r'(?:/\*(?:(?!\*/).){0,99}\*/|(?://|\#)[^\n]{0,99}(?=\n))' # a short comment
 _near = rf'(?:{_blank}|{_note})*+'
 _key = rf"""(?:["“”][^"“”\n]{{1,80}}["”“]|['‘`´][^'’`´\n]{{1,80}}['’`´]){_near}:(?!//)"""
+_begins = re.compile(_key, re.S)
 _name = r'[\w$][\w$.-]{0,80}"?\s*+:(?!//)'
 _cut = r"""["“'][^"“”'\n]{0,80}["”']?\s*\Z"""
+_plus = r"""\s*\+\s*["']"""
+_stop = r'\Z|```|\.\.\.|…|[}\]]'
 _line = rf'[^\S\n]*+(?:{_note}[^\S\n]*+)?\n{_near}'
 
 # %% ../nbs/02a_reply.ipynb #00000013
 _after = {place: re.compile(p, re.S) for place,p in dict(
     key=rf"""{_near}(?:[:"“‘'`{{\[\d-]|\Z|(?:true|false|null)\b)""",
-    value=rf"""{_near}(?:\Z|```|\.\.\.|…|[}}\]]|{_key}|,{_near}(?:,|\Z|```|\.\.\.|…|[}}\]]|{_key}|{_name}|{_cut}))
-        |{_line}{_name}|\s*\+\s*["']""".replace('\n        ', ''),
-    item=rf"""{_near}(?:[}}\]]|\Z|```|,{_near}(?:["“'{{\[\d\]tfn.-]|\Z))|{_line}["“'{{\[\d]|\s*\+\s*["']""").items()}
+    value=rf'{_near}(?:{_stop}|{_key}|,{_near}(?:,|{_stop}|{_key}|{_name}|{_cut}))|{_line}{_name}|{_plus}',
+    item=rf"""{_near}(?:[}}\]]|\Z|```|,{_near}(?:["“'{{\[\d\]tfn.-]|\Z))|{_line}["“'{{\[\d]|{_plus}"""
+    ).items()}
 
 # %% ../nbs/02a_reply.ipynb #00000018
 _number = re.compile(r'-?(?:0|[1-9]\d*|(?=\.\d))(?:\.\d*)?(?:[eE][+-]?\d+)?\Z')
@@ -141,7 +150,7 @@ def end(self:_Reader, i, place):
         elif inner % 2 == 0 and _after[place].match(self.text, j+1):
             if inner and (depth or escaped): raise _Unclear
             return j,j+1
-        elif place != 'key' and not depth and re.compile(_key).match(self.text, j): return self.lost_end(i, j, inner)
+        elif place != 'key' and not depth and _begins.match(self.text, j): return self.lost_end(i, j, inner)
         else: inner += self.is_inner(i, j, place, inner)
     if inner: raise _Unclear
 
@@ -171,7 +180,8 @@ def cut(self:_Reader, raw, place):
     "A string that the text's end cut off, without the braces that are none of it."
     raw = raw.rstrip(' \n\r\t`')
     more = raw.count('}') - raw.count('{')
-    if re.search(r'[,}:\]]' if place == 'key' else rf'(?<!\\){_key}', raw) or raw.count(']') > raw.count('['): raise _Unclear
+    if re.search(r'[,}:\]]' if place == 'key' else rf'(?<!\\){_key}', raw): raise _Unclear
+    if raw.count(']') > raw.count('['): raise _Unclear
     if more > self.open.count('{') or more < 1 and raw[-1:] == '}': raise _Unclear
     for _ in range(more):
         if raw[-1] != '}': raise _Unclear
@@ -183,7 +193,7 @@ def cut(self:_Reader, raw, place):
 def string(self:_Reader, place):
     "A string from its quote on: one, or three as in Python."
     i,three = self.i + 1,self.text[self.i]*3
-    close = self.text.find(three, i+2) if three in ('"""', "'''") and self.text.startswith(three, self.i) else -1
+    close = self.text.find(three, i+2) if self.text.startswith(('"""', "'''"), self.i) else -1
     if close > 0:
         if not _after[place].match(self.text, close+3): raise _Unclear
         raw,self.i = self.text[i+2:close],close+3
@@ -203,7 +213,8 @@ def word(self:_Reader, place):
         self.i = m.end()
         return m[2] if m[1] else _bare(m[2].strip(), False)
     m = _literal.match(self.text, self.i) or _word.match(self.text, self.i)
-    if not m or re.search(r':\s|\\', m[0]) or place == 'item' and re.match(r'\S*\d\s+\S', m[0]): raise _Unclear
+    if not m or re.search(r':\s|\\', m[0]): raise _Unclear
+    if place == 'item' and re.match(r'\S*\d\s+\S', m[0]): raise _Unclear
     self.i = m.end()
     if m.re is _word and self.text.startswith('"', self.i): # its first quote is missing
         if not re.match(r'"\s*([,}\]]|\Z)', self.text[self.i:self.i+40]): raise _Unclear
@@ -237,7 +248,7 @@ def leave(self:_Reader, mine, n):
     "Step over the bracket of what has `n` members."
     self.open.pop()
     c,(i,last,size) = self.text[self.i:self.i+1],self.closed
-    if c != mine and last == mine and size > 1 and not self.text[i:self.i].strip(): raise _Unclear # whose is missing?
+    if c != mine and last == mine and size > 1 and not self.text[i:self.i].strip(): raise _Unclear
     if c == mine:
         self.i += 1
         self.closed = self.i,mine,n
@@ -274,7 +285,8 @@ def member(self:_Reader, key, quoted, out):
         if c or not out: out[key] = None if c in ',}]' else self.value('value')
     elif c == '' and quoted:
         if not out: out[key] = None
-    elif c == '' or c in ',}]' or key[-1:] == ':' or not (quoted or self.i > i and c in _quotes): raise _Unclear
+    elif c == '' or c in ',}]' or key[-1:] == ':': raise _Unclear
+    elif not (quoted or self.i > i and c in _quotes): raise _Unclear
     else: out[key] = self.value('value')
 
 # %% ../nbs/02a_reply.ipynb #00000028
@@ -291,7 +303,8 @@ def object(self:_Reader):
     return out
 
 # %% ../nbs/02a_reply.ipynb #0000002c
-_first = re.compile(rf'(?:{_blank}|/\*.*?\*/|(?://|\#)[^\n]*\n|```[\w \t]*+|\[)*+(?:[\w.]++\s*+\(\s*+)?(?=\{{(?!\s*+```))', re.S)
+_lead = rf'{_blank}|/\*.*?\*/|(?://|\#)[^\n]*\n|```[\w \t]*+|\['
+_first = re.compile(rf'(?:{_lead})*+(?:[\w.]++\s*+\(\s*+)?(?=\{{(?!\s*+```))', re.S)
 _begin = re.compile(rf'``[\w \t]*+\s*+(?=\{{)|(?=\{{\s*+(?:{_key}|[A-Za-z_]\w*+"?\s*+:\s*+["“\[{{]))', re.S)
 
 def _start(text):
@@ -333,13 +346,13 @@ def _unwrap(text):
     try:
         if re.match(r'\s*"', text): return json.loads(text)
         if m := re.match(r'[^{]*+\{(?:\s|\\[nrt])*\\"', text):
-            inside = re.sub(r'(?<!\\)((?:\\\\)+)"', r'\1\\"', text[:text.rfind('}')+1]) # one backslash too few
+            inside = re.sub(r'(?<!\\)((?:\\\\)+)"', r'\1\\"', text[:text.rfind('}')+1])
             return json.loads(f'"{inside}"', strict=False)
     except ValueError: pass
     return text
 
 # %% ../nbs/02a_reply.ipynb #00000034
-_cut_escape = re.compile(r'(?<!\\)((?:\\\\)*)\\(?:u[0-9a-fA-F]{0,3})?\s*\Z') # half an escape, at the end of a text that was cut off
+_cut_escape = re.compile(r'(?<!\\)((?:\\\\)*)\\(?:u[0-9a-fA-F]{0,3})?\s*\Z') # half of one, at a text's end
 
 def _read(text):
     if (i := _start(text)) is None or re.search(rf'(?<!\\){_key}', text[:i]): return None # or inside of one
