@@ -341,12 +341,9 @@ def public_readers():
             f = getattr(module, name, None)
             if not isinstance(f, types.FunctionType) or f.__module__ != module.__name__:
                 continue
-            needed = [
-                p.name
-                for p in inspect.signature(f).parameters.values()
-                if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.POSITIONAL_ONLY)
-            ]
-            if needed and set(needed) <= wanted:
+            needed = [p for p in inspect.signature(f).parameters.values() if p.default is p.empty]
+            texts = all(p.name in wanted and p.annotation in (str, 'str', p.empty) for p in needed)
+            if needed and texts:
                 yield f'{module.__name__}.{name}', lambda text, f=f, n=len(needed): f(*[text] * n)
 
 
@@ -407,7 +404,7 @@ def other_readers():
             json.dumps(
                 dict(
                     choices=[dict(message=dict(content=text), finish_reason=text)],
-                    usage=dict(total_tokens=text),
+                    usage=dict(prompt_tokens=1, completion_tokens=1),
                 )
             ).encode()
         ),
