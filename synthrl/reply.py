@@ -8,56 +8,100 @@ __all__ = ['read_object']
 # %% ../nbs/02a_reply.ipynb #00000003
 import json, re
 
-# %% ../nbs/02a_reply.ipynb #0000000a
-_latex = re.compile(r'''\\(?:(?P<fine>["\\/]|u[0-9a-fA-F]{4})
-    |(?P<tex>[bf][a-zA-Z]
-            |(?:t(?:ext[a-z]*|imes|heta|au|o|frac|riangle[a-z]*|ilde|op|herefore)
-               |n(?:eq|u|abla|ot|otin|eg|mid|leq|geq|exists|parallel|ewline|subseteq)
-               |r(?:ho|ight[a-z]*|angle|ceil|floor|m|ule))(?![a-zA-Z]))
-    |(?P<sign>[bfnrt])|)''', re.X)
+# %% ../nbs/02a_reply.ipynb #00000007
+_commands = """
+nabla natnums natural ncong ndownarrow nearrow neg negmedspace negthickspace negthinspace neq nequiv
+newcommand newenvironment newline newpage newtheorem ngeq ngeqq ngeqslant ngtr ngtrless ngtrsim niobar nleq
+nleqq nleqslant nlessgtr nlesssim nobreak nobreakspace noexpand noindent nolimits nolinebreak nonumber norm
+normalsize not notag notation notin notni npreccurlyeq npreceq nshortmid nshortparallel nsimeq nsqsubseteq
+nsqsupseteq nsubseteq nsubseteqq nsucccurlyeq nsucceq nsupseteq nsupseteqq ntriangleleft ntrianglelefteq
+ntriangleright ntrianglerighteq numalign numcases nuparrow nvDash nVDash nvdash nVdash nwarrow
+n[lL]eftarrow n[rR]ightarrow n[lL]eftrightarrow raisebox rang rangle rank rarr rArr rasp ratio rbrace rBrace
+rbrack rcases rceil real reals red[A-E]? ref relax relbar renewcommand renewenvironment resizebox restriction
+rfloor rgathered rgroup rhd rho right[a-zA-Z]* ring risingdotseq rlap rm rmoustache rotatebox row rowcolor
+rparen rq rrbracket rtimes rule rVert rvert tag tanh tau tbinom teal[A-E] tfrac thanks therefore theta
+thetasym thickapprox thicksim thickspace thinspace thorn tikz tilde times tiny title tmspace today toprule
+text(?!ra(?!ngle)|rem|end(?!ash)|ens|ent|er[ni]|inct|ol|ort)[a-zA-Z]* triangle triangledown triangleleft
+trianglelefteq triangleq triangleright trianglerighteq turnednot twohead(?:left|right|up|down)arrow"""
+_unsure = """
+napprox ne nexists ni nis nisd nless nmid nparallel nprec nsim nsubset nsupset nsucc nu tan tangent
+tg th to top tr trace tt"""
+def _either(words): return '|'.join(words.split())
 
-def save_backslashes(text:str) -> str:
-    "JSON text in which the backslashes of formulas are doubled, where they stand alone."
-    return _latex.sub(lambda m: m[0] if m['fine'] or m['sign'] else '\\' + m[0], text)
+_slash = re.compile(rf"""\\(?: (?P<pair>\\)(?P<word>[a-zA-Z]*)     # a doubled one
+    | (?P<tex>[bf]|(?:{_either(_commands)})(?![a-zA-Z]))
+    | (?P<unsure>(?:{_either(_unsure)})(?![a-zA-Z]))
+    | (?P<fine>["/nrt]|u[0-9a-fA-F]{{4}})  | (?P<odd>.?)     # an escape; or what JSON does not know
+    ) | (?P<math>\$+)""", re.X|re.S)
+
+# %% ../nbs/02a_reply.ipynb #0000000b
+class _Unclear(Exception): "It cannot be read for sure."
+
+def _habits(text):
+    "Are there backslashes that stand alone, as in `\\(`, and doubled ones, as in `\\\\frac`?"
+    alone = any(m['tex'] or m['odd'] and m['odd'] not in "'\"" for m in _slash.finditer(text))
+    return alone,any(len(m['word'] or '') > 1 for m in _slash.finditer(text))
+
+# %% ../nbs/02a_reply.ipynb #0000000c
+def _is_tex(s, m, math, alone):
+    "Is it `\\nu`, the letter, and not a new line and a u?"
+    before,after = s[max(0, m.start()-2):m.start()],s[m.end():m.end()+9]
+    blank = not before[-1:].strip()
+    if before in (r'\n', r'\t', r'\r'): return False
+    if not blank and re.match(r'[.):]\s', after): return False                # the option e.
+    if m['unsure'] != 'nu' and re.match(r'\s*[-+*/]?=', after): return False  # i = 0, in code
+    if math: return True
+    known = alone or m['unsure'] in ('ne', 'nu', 'tan', 'to')
+    if known and blank and re.match(r'[\s\\({\d^_$,.]', after or ' '): return True
+    raise _Unclear
+
+# %% ../nbs/02a_reply.ipynb #0000000d
+def _save(s, habits):
+    "A string's inside as JSON wants it, with the backslashes of formulas doubled."
+    alone,doubled = habits
+    out,end,math,last = [],0,False,s.rfind('$')
+    for m in _slash.finditer(s):
+        add = m[0]
+        if m['math']: math = not math and m.start() < last
+        elif m['odd'] and m['odd'] in '()[]': math = m['odd'] in '(['
+        if m['odd'] == "'": add = "'"
+        elif m['tex'] or m['odd'] is not None or m['unsure'] and _is_tex(s, m, math, alone): add = '\\' + add
+        elif math and re.match(r'\\[nrt][a-zA-Z]+\{', s[m.start():m.start()+30]): add = '\\' + add
+        elif m['pair'] and alone and len(m['word']) < 2:
+            if doubled: raise _Unclear
+            add = r'\\' + add
+        out += [s[end:m.start()],add]
+        end = m.end()
+    return ''.join(out) + s[end:]
 
 # %% ../nbs/02a_reply.ipynb #0000000e
-_quotes = {'"': '"', '“': '“”"', '”': '“”"', "'": "'", '‘': "‘’'", '’': "‘’'", '`': "`´'", '´': "`´'"}
-_space = re.compile(r'(?:[\s\u180e\u200b\ufeff]|/\*.*?(?:\*/|\Z)|//[^\n]*)*', re.S)
-_quoted = r'(?:["“”][^"“”\n]{0,80}["”“]|[\'‘`´][^\'’`´\n]{0,80}[\'’`´])'
-_gap = r'(?:\s|/\*.*?\*/|//[^\n]*\n)*'
-_next_key = rf'(?:{_quoted}|\w+")\s*:'
-_cut_key = r'["“\'][^"“”\n]{0,80}["”]?\s*\Z'
-_sure = rf'{_gap}(?:,{_gap})*(?:\Z|```|\.\.\.|…|/[*/]|\+\s*["\']|{_next_key}|[}}\]]\s*(?:[,;)}}\]\n`]|\Z))|{_gap},{_gap}{_cut_key}'
-_likely = rf'{_gap}(?:,{_gap})*(?:[}}\]]|[A-Za-z_$][\w$]*\s*:)'
-_after = {k: [re.compile(p, re.S) for p in ps] for k,ps in dict(
-    key=[r'\s*(?::|\Z|["“‘\'`{\[\d-]|(?:true|false|null)\b)'],
-    value=[_sure, _likely],               # in an object whose keys are quoted
-    loose=[f'{_sure}|{_likely}'],         # in one whose keys are not
-    item=[rf'{_gap}(?:[,}}\]]|\Z|```|["“\'{{\[\d]|/[*/]|\+\s*["\'])']).items()}
-_lost = re.compile(rf'(?:{_quoted}|[A-Za-z_]\w*")\s*:(?!/)')
-
-# %% ../nbs/02a_reply.ipynb #0000000f
-def _string_end(text, i, quote, place):
-    "Where the string that begins at `i` ends, and where to go on; None where it has no end."
-    stops = re.compile(rf'\\.|[{_quotes[quote]}]', re.S)
-    for after in _after[place]:
-        for m in stops.finditer(text, i):
-            j = m.start()
-            if text[j] == '\\': continue
-            before = place in ('value', 'loose') and re.search(r'\s*(?:,\s*|\n\s*)\Z', text[max(i, j-40):j])
-            if before and _lost.match(text, j): return j - len(before[0]),j - len(before[0])
-            if after.match(text, j+1): return j,j+1
-
-# %% ../nbs/02a_reply.ipynb #00000011
-def _decode(raw):
+def _decode(raw, habits):
     "The text that a string's characters stand for."
-    raw = save_backslashes(raw.replace("\\'", "'"))
-    raw = re.sub(r'(\\.)|"', lambda m: m[1] or '\\"', raw, flags=re.S)
-    return json.loads(f'"{raw}"', strict=False)
+    inside = re.sub(r'(\\.)|"', lambda m: m[1] or r'\"', _save(raw, habits), flags=re.S)
+    return json.loads(f'"{inside}"', strict=False)
 
-# %% ../nbs/02a_reply.ipynb #00000014
-class _Unclear(Exception): "Not for this reader."
+# %% ../nbs/02a_reply.ipynb #00000012
+_quotes = {'"': '"', '“': '“”"', '”': '“”"', "'": "'", '‘': "‘’'", '’': "‘’'", '`': "`´'", '´': "`´'"}
+_blank = r'[\s\u180e\u200b\ufeff]'
+_gap = re.compile(rf'(?:{_blank}|/\*.*?(?:\*/|\Z)|(?://|\#)[^\n]*)*+', re.S)
+_note = r'(?:/\*(?:(?!\*/).){0,99}\*/|(?://|\#)[^\n]{0,99}(?=\n))' # a short comment
+_near = rf'(?:{_blank}|{_note})*+'
+_key = rf"""(?:["“”][^"“”\n]{{1,80}}["”“]|['‘`´][^'’`´\n]{{1,80}}['’`´]){_near}:(?!//)"""
+_begins = re.compile(_key, re.S)
+_name = r'[\w$][\w$.-]{0,80}"?\s*+:(?!//)'
+_cut = r"""["“'][^"“”'\n]{0,80}["”']?\s*\Z"""
+_plus = r"""\s*\+\s*["']"""
+_stop = r'\Z|```|\.\.\.|…|[}\]]'
+_line = rf'[^\S\n]*+(?:{_note}[^\S\n]*+)?\n{_near}'
 
+# %% ../nbs/02a_reply.ipynb #00000013
+_after = {place: re.compile(p, re.S) for place,p in dict(
+    key=rf"""{_near}(?:[:"“‘'`{{\[\d-]|\Z|(?:true|false|null)\b)""",
+    value=rf'{_near}(?:{_stop}|{_key}|,{_near}(?:,|{_stop}|{_key}|{_name}|{_cut}))|{_line}{_name}|{_plus}',
+    item=rf"""{_near}(?:[}}\]]|\Z|```|,{_near}(?:["“'{{\[\d\]tfn.-]|\Z))|{_line}["“'{{\[\d]|{_plus}"""
+    ).items()}
+
+# %% ../nbs/02a_reply.ipynb #00000018
 _number = re.compile(r'-?(?:0|[1-9]\d*|(?=\.\d))(?:\.\d*)?(?:[eE][+-]?\d+)?\Z')
 _words = dict(true=True, false=False, null=None, none=None, undefined=None)
 
@@ -69,160 +113,261 @@ def _bare(word, cut):
     if not _number.match(word): return word
     return float(word) if set(word) & set('.eE') else int(word)
 
-# %% ../nbs/02a_reply.ipynb #00000016
+# %% ../nbs/02a_reply.ipynb #0000001a
 class _Reader:
-    "One pass over `text` from `i` on."
-    def __init__(self, text, i): self.text,self.i,self.open = text,i,[]
+    "One pass over `text` from its first brace on."
+    def __init__(self, text):
+        self.text,self.i,self.open = text,0,[]
+        self.habits = _habits(text[:text.rfind('}')+1] or text)
+        self.lost = self.inner = False  # a string without its quote, one with quotes inside
+        self.closed = 0,'',0            # where the last bracket was, which, and how much was in it
 
     def next(self, skip=''):
         "The next character that says something; '' at the end."
         while True:
-            self.i = _space.match(self.text, self.i).end()
+            m = _gap.match(self.text, self.i)
+            self.i = m.end()
             c = self.text[self.i:self.i+1]
-            if self.text.startswith('...', self.i): self.i += 3
-            elif c == '…': self.i += 1
+            if self.text.startswith('```', self.i): c = '' # the fence around it ends
+            hides = c == '' or m[0].count('"') % 2 or re.search(r'["\']\s*+:', m[0])
+            if hides and re.search(r'//|#|/\*', m[0]): raise _Unclear
+            if skip and self.text.startswith(('...', '…'), self.i): self.i += 3 if c == '.' else 1
             elif c and c in skip: self.i += 1
-            elif self.text.startswith('```', self.i): return '' # the fence around it ends
             else: return c
 
-    def string(self, place):
-        quote,i = self.text[self.i],self.i + 1
-        end = _string_end(self.text, i, quote, place)
-        if end is None and place == 'key' and re.search(r'[,}:\]]', self.text[i:]): raise _Unclear
-        self.i = end[1] if end else len(self.text)
-        return _decode(self.text[i:end[0]] if end else self.text[i:].rstrip('}]` \n\t\r'))
-
-# %% ../nbs/02a_reply.ipynb #00000017
+# %% ../nbs/02a_reply.ipynb #0000001b
 from fastcore.basics import patch
 
 @patch
-def value(self:_Reader, place):
-    "An object, an array, a string (or the sum of several), a call's argument or a bare word."
-    c = self.next()
-    if c == '{': return self.object()
-    if c == '[': return self.array()
-    if c in _quotes:
-        s = self.string(place)
-        while self.next() == '+': 
-            self.i += 1
-            s += self.string(place) if self.next() in _quotes else ''
-        return s
-    if m := re.compile(r'[A-Za-z_]\w*\s*\(').match(self.text, self.i): return self.call(m.end(), place)
-    return self.word()
+def end(self:_Reader, i, place):
+    "Where the string that begins at `i` ends, and where to go on; None where the text ends before."
+    depth = inner = 0
+    escaped = False
+    for m in re.compile(rf'\\.|[{{}}{_quotes[self.text[i-1]]}]', re.S).finditer(self.text, i):
+        c,j = m[0],m.start()
+        if c in '{}': depth += 1 if c == '{' else -1
+        elif c[0] == '\\': escaped |= c == '\\"'
+        elif inner % 2 == 0 and _after[place].match(self.text, j+1):
+            if inner and (depth or escaped): raise _Unclear
+            return j,j+1
+        elif place != 'key' and not depth and _begins.match(self.text, j): return self.lost_end(i, j, inner)
+        else: inner += self.is_inner(i, j, place, inner)
+    if inner: raise _Unclear
 
-# %% ../nbs/02a_reply.ipynb #00000018
+# %% ../nbs/02a_reply.ipynb #0000001c
 @patch
-def call(self:_Reader, i, place):
-    "`ObjectId(\"123\")` is its argument."
-    end = self.text.find(')', i)
-    if end < 0: raise _Unclear
-    inner = _Reader(self.text[:end], i); v = inner.value('item'); self.i = end + 1
-    return v
+def is_inner(self:_Reader, i, j, place, inner):
+    "Is the quote at `j` one of a pair inside the string that begins at `i`?"
+    before,around = self.text[max(i, j-9):j],self.text[max(i, j-1):j+2]
+    if re.match(r"\w['’]\w", around) or re.search(r"\d'\d+\Z", before): return False # it's 5'3"
+    strange = r'\s"\w' if inner % 2 else r'[\w.!?)\]}…]"[\s,.;:!?)\]}"]' # it closes none, or opens none
+    if place == 'key' or self.lost or re.match(strange, around): raise _Unclear
+    self.inner = True
+    return True
 
-# %% ../nbs/02a_reply.ipynb #00000019
+# %% ../nbs/02a_reply.ipynb #0000001d
 @patch
-def word(self:_Reader):
-    m = re.compile(r'(?:[^,{}\[\]"“”\n/`]|/(?![*/])|(?<=:)//)+').match(self.text, self.i)
-    if not m: raise _Unclear
+def lost_end(self:_Reader, i, j, inner):
+    "The end of a string without its quote, where the next key begins at `j`."
+    comma = re.search(r'[,\n]\s{0,40}\Z', self.text[max(i, j-40):j])
+    if inner or self.inner or not comma: raise _Unclear
+    self.lost = True
+    return j - len(comma[0]),j - len(comma[0])
+
+# %% ../nbs/02a_reply.ipynb #0000001e
+@patch
+def cut(self:_Reader, raw, place):
+    "A string that the text's end cut off, without the braces that are none of it."
+    raw = raw.rstrip(' \n\r\t`')
+    more = raw.count('}') - raw.count('{')
+    if re.search(r'[,}:\]]' if place == 'key' else rf'(?<!\\){_key}', raw): raise _Unclear
+    if raw.count(']') > raw.count('['): raise _Unclear
+    if more > self.open.count('{') or more < 1 and raw[-1:] == '}': raise _Unclear
+    for _ in range(more):
+        if raw[-1] != '}': raise _Unclear
+        raw = raw[:-1].rstrip()
+    return raw
+
+# %% ../nbs/02a_reply.ipynb #0000001f
+@patch
+def string(self:_Reader, place):
+    "A string from its quote on: one, or three as in Python."
+    i,three = self.i + 1,self.text[self.i]*3
+    close = self.text.find(three, i+2) if self.text.startswith(('"""', "'''"), self.i) else -1
+    if close > 0:
+        if not _after[place].match(self.text, close+3): raise _Unclear
+        raw,self.i = self.text[i+2:close],close+3
+    elif end := self.end(i, place): raw,self.i = self.text[i:end[0]],end[1]
+    else: raw,self.i = self.cut(self.text[i:], place),len(self.text)
+    return _decode(raw, self.habits)
+
+# %% ../nbs/02a_reply.ipynb #00000021
+_literal = re.compile(r'(?:-?\d[\d.]*+(?:[eE][+-]?\d+)?|true|false|null|True|False|None)(?=\s*["“\n#/])')
+_word = re.compile(r'(?:[^,{}\[\]"“”\n/`#]|(?<!\s)#|/(?![*/])|(?<=:)//)++')
+_call = re.compile(r'[A-Za-z_]\w*+\s*+\(\s*+(["\']?)([^()"\'\n]*+)\1\)')
+
+@patch
+def word(self:_Reader, place):
+    "A value without quotes: a number, a word or several; a call's argument, as in `ObjectId(\"123\")`."
+    if m := _call.match(self.text, self.i):
+        self.i = m.end()
+        return m[2] if m[1] else _bare(m[2].strip(), False)
+    m = _literal.match(self.text, self.i) or _word.match(self.text, self.i)
+    if not m or re.search(r':\s|\\', m[0]): raise _Unclear
+    if place == 'item' and re.match(r'\S*\d\s+\S', m[0]): raise _Unclear
     self.i = m.end()
-    if self.text[self.i:self.i+1] == '"':
+    if m.re is _word and self.text.startswith('"', self.i): # its first quote is missing
         if not re.match(r'"\s*([,}\]]|\Z)', self.text[self.i:self.i+40]): raise _Unclear
         self.i += 1
     return _bare(m[0].strip(), m.end() == len(self.text))
 
-# %% ../nbs/02a_reply.ipynb #0000001c
+# %% ../nbs/02a_reply.ipynb #00000022
 @patch
-def array(self:_Reader):
-    self.enter('['); out = []
-    while (c := self.next(skip=',')) not in ('', ']', '}'): out.append(self.value('item'))
-    self.leave(']'); return out
+def value(self:_Reader, place):
+    "An object, an array, a string (or the sum of several) or a bare word."
+    c = self.next()
+    if c == '{': return self.object()
+    if c == '[': return self.array()
+    if c not in _quotes: return self.word(place)
+    s = self.string(place)
+    while self.next() == '+':
+        self.i += 1
+        if self.next() not in _quotes: raise _Unclear
+        s += self.string(place)
+    return s
 
-# %% ../nbs/02a_reply.ipynb #0000001d
+# %% ../nbs/02a_reply.ipynb #00000025
 @patch
 def enter(self:_Reader, c):
-    self.i += 1; self.open.append(c)
+    self.i += 1
+    self.open.append(c)
     if len(self.open) > 100: raise _Unclear
 
-# %% ../nbs/02a_reply.ipynb #0000001e
 @patch
-def leave(self:_Reader, mine):
-    "Step over the bracket, unless it belongs to what is around."
+def leave(self:_Reader, mine, n):
+    "Step over the bracket of what has `n` members."
     self.open.pop()
-    c = self.text[self.i:self.i+1]; other = {']': '{', '}': '['}[mine]
-    if c == mine or c and other not in self.open: self.i += 1
+    c,(i,last,size) = self.text[self.i:self.i+1],self.closed
+    if c != mine and last == mine and size > 1 and not self.text[i:self.i].strip(): raise _Unclear
+    if c == mine:
+        self.i += 1
+        self.closed = self.i,mine,n
+    elif c in ('}', ']'):
+        if not re.compile(r'[\s}\])]*+(?:[,;]\s*+)?(?:\Z|```)').match(self.text, self.i): raise _Unclear
+        if {']': '[', '}': '{'}[c] not in self.open: self.i += 1
 
-# %% ../nbs/02a_reply.ipynb #0000001f
+# %% ../nbs/02a_reply.ipynb #00000026
 @patch
-def object(self:_Reader):
-    self.enter('{'); out = {}
-    while (c := self.next(skip=',')) not in ('', '}', ']'):
-        if c == '{' and '[' in self.open and out: break
-        key,quoted = self.key(c)
-        c = self.next()
-        if c == ':': self.i += 1; out |= self.member(key, out, 'value' if quoted else 'loose')
-        elif c == '' and quoted: out |= {} if out else {key: None}
-        elif c in ',}]' or not (quoted or c in _quotes): raise _Unclear
-        else: out[key] = self.value('value')
-    if not out and self.text.startswith('```', self.i): raise _Unclear
-    self.leave('}'); return out
+def array(self:_Reader):
+    self.enter('[')
+    out = []
+    while (c := self.next(skip=',')) not in ('', ']', '}'): out.append(self.value('item'))
+    self.leave(']', 2)
+    return out
 
-# %% ../nbs/02a_reply.ipynb #00000020
+# %% ../nbs/02a_reply.ipynb #00000027
 @patch
 def key(self:_Reader, c):
+    "A key, and whether it has quotes."
     if c in _quotes: return self.string('key').rstrip(),True
     m = re.compile(r'[\w$.-]+').match(self.text, self.i)
     if not m: raise _Unclear
-    self.i = m.end()
-    if self.text.startswith('"', self.i): self.i += 1
+    self.i = m.end() + self.text.startswith('"', m.end())
     return m[0],False
 
-# %% ../nbs/02a_reply.ipynb #00000021
 @patch
-def member(self:_Reader, key, before, place):
-    c = self.next()
-    if c == '': return {} if before else {key: None}
-    return {key: None if c in ',}]' else self.value(place)}
-
-# %% ../nbs/02a_reply.ipynb #00000025
-_first = re.compile(rf'(?:{_space.pattern}|```[\w \t]*)*(?:\[\s*)?(?:[\w.]+\s*\(\s*)?(?=\{{)', re.S)
-_begin = re.compile(rf'(?P<fence>``[\w \t]*\s*(?=\{{))|(?=\{{\s*(?:{_quoted}\s*:|[A-Za-z_]\w*"?\s*:\s*["“\[{{]))')
-
-def _starts(text, most=20):
-    "Where an object may begin; True with it where the braces can be nothing else."
-    if m := _first.match(text): yield m.end(),True
-    for _,m in zip(range(most), _begin.finditer(text)): yield m.end(),bool(m['fence'])
+def member(self:_Reader, key, quoted, out):
+    "Put the value of a key into `out`. Where the text ends before it, only a first key is kept."
+    i,c = self.i,self.next()
+    if c == ':':
+        self.i += 1
+        c = self.next()
+        if c or not out: out[key] = None if c in ',}]' else self.value('value')
+    elif c == '' and quoted:
+        if not out: out[key] = None
+    elif c == '' or c in ',}]' or key[-1:] == ':': raise _Unclear
+    elif not (quoted or self.i > i and c in _quotes): raise _Unclear
+    else: out[key] = self.value('value')
 
 # %% ../nbs/02a_reply.ipynb #00000028
-longest = 200_000 # characters; what is longer and not strict JSON is no reply, and repairing it would take minutes
+@patch
+def object(self:_Reader):
+    self.enter('{')
+    out = {}
+    while (c := self.next(skip=',')) not in ('', '}', ']'):
+        key,quoted = self.key(c)
+        if key in out: raise _Unclear
+        self.member(key, quoted, out)
+    if not out and self.text.startswith('```', self.i): raise _Unclear
+    self.leave('}', len(out))
+    return out
 
-def _read_at(text, i, sure):
-    "The object that begins at `i`, or None."
-    try: return json.JSONDecoder(strict=False).raw_decode(text, i)[0]
-    except (ValueError, RecursionError): pass
-    if len(text) > longest: return None
-    try: o = _Reader(text, i).object()
-    except (_Unclear, ValueError, RecursionError): o = _repair(text[i:])
-    return o if o or (sure and o is not None) else None
+# %% ../nbs/02a_reply.ipynb #0000002c
+_lead = rf'{_blank}|/\*.*?\*/|(?://|\#)[^\n]*\n|```[\w \t]*+|\['
+_first = re.compile(rf'(?:{_lead})*+(?:[\w.]++\s*+\(\s*+)?(?=\{{(?!\s*+```))', re.S)
+_begin = re.compile(rf'``[\w \t]*+\s*+(?=\{{)|(?=\{{\s*+(?:{_key}|[A-Za-z_]\w*+"?\s*+:\s*+["“\[{{]))', re.S)
 
-def _repair(text):
-    import json_repair
-    if ':' not in text or len(re.findall(r'[{\[]', text)) > 2000: return None # deeper, and it takes minutes
-    try: o = json_repair.loads(text, skip_json_loads=True)
-    except (ValueError, RecursionError): return None
-    if isinstance(o, list): o = next((x for x in o if isinstance(x, dict)), None)
-    return o if isinstance(o, dict) and any(v not in ('', None) for v in o.values()) else None
+def _start(text):
+    "Where the object begins; None where there is none."
+    m = _first.match(text) or _begin.search(text)
+    return m and m.end()
 
-# %% ../nbs/02a_reply.ipynb #00000029
-_cut_escape = re.compile(r'(?<!\\)((?:\\\\)*)\\(?:u[0-9a-fA-F]{0,3})?\s*\Z') # half an escape, at the end of a text that was cut off
+# %% ../nbs/02a_reply.ipynb #0000002f
+_tail = re.compile(rf"""[\s}}\])]*+(?:```[\s}}\])]*+\Z|[,;]{_blank}*+(?:\Z|```|/[/*]|\#)|[.)`]|\Z|/[/*]|\#
+    |(?<=\s)(?!["“'{{\[:,]))""".replace('\n    ', ''))
 
-# %% ../nbs/02a_reply.ipynb #0000002a
+def _nothing_follows(o, tail):
+    "Is all of the object in `o`, as far as the rest of the text can tell?"
+    m = _tail.match(tail)
+    nested = any(isinstance(v, (dict, list)) for v in o.values())
+    early = nested and re.match(r'[\s\])]*}', tail) # of whose braces is it one?
+    return m and not early and tail.count('}', m.end()) <= tail.count('{', m.end())
+
+# %% ../nbs/02a_reply.ipynb #00000032
+def _once(pairs):
+    "An object from its members, no two with one key."
+    if len(o := dict(pairs)) < len(pairs): raise _Unclear
+    return o
+
+def _strict(text):
+    "The object at the text's beginning if it is JSON but for its backslashes, and where it ends."
+    depth = 0
+    for m in re.compile(r'"(?:[^"\\]|\\.)*+"|[{}]', re.S).finditer(text):
+        depth += {'{': 1, '}': -1}.get(m[0], 0)
+        if not depth: break
+    habits = _habits(text[:m.end()])
+    fixed = re.sub(r'"((?:[^"\\]|\\.)*+)"', lambda x: f'"{_save(x[1], habits)}"', text[:m.end()], flags=re.S)
+    try: return json.loads(fixed, strict=False, object_pairs_hook=_once),m.end()
+    except ValueError: return None,0
+
+# %% ../nbs/02a_reply.ipynb #00000033
+def _unwrap(text):
+    "A reply that is itself a JSON string, or written as if it were inside of one, once more as text."
+    try:
+        if re.match(r'\s*"', text): return json.loads(text)
+        if m := re.match(r'[^{]*+\{(?:\s|\\[nrt])*\\"', text):
+            inside = re.sub(r'(?<!\\)((?:\\\\)+)"', r'\1\\"', text[:text.rfind('}')+1])
+            return json.loads(f'"{inside}"', strict=False)
+    except ValueError: pass
+    return text
+
+# %% ../nbs/02a_reply.ipynb #00000034
+_cut_escape = re.compile(r'(?<!\\)((?:\\\\)*)\\(?:u[0-9a-fA-F]{0,3})?\s*\Z') # half of one, at a text's end
+
+def _read(text):
+    if (i := _start(text)) is None or re.search(rf'(?<!\\){_key}', text[:i]): return None # or inside of one
+    o,end = _strict(text[i:])
+    if o is None:
+        reader = _Reader(text[i:])
+        o,end = reader.object(),reader.i
+    json.dumps(o, ensure_ascii=False).encode() # half a character is none
+    return o if _nothing_follows(o, text[i+end:]) else None
+
+# %% ../nbs/02a_reply.ipynb #00000035
 def read_object(text:str # a model's reply
                ) -> dict|None:
-    "The JSON object in a reply, or None; nothing is evaluated."
+    "The JSON object in a reply, or None where it is not clear; nothing is evaluated."
     if not isinstance(text, str): return None
-    text = text.rpartition('</think>')[2]
-    saved = save_backslashes(_cut_escape.sub(r'\1', text))
-    try: o = json.loads(saved)
-    except (ValueError, RecursionError): o = None
-    if isinstance(o, dict): return o
-    return next((o for i,sure in _starts(saved) if isinstance(o := _read_at(saved, i, sure), dict)), None)
+    text = _unwrap(_cut_escape.sub(r'\1', text.rpartition('</think>')[2]))
+    try: return _read(text)
+    except (_Unclear, RecursionError, UnicodeEncodeError): return None

@@ -110,7 +110,7 @@ def read_sentence(s:str) -> tuple|None:
 
 def read(question:str) -> Problem|None:
     "The problem that a question in the teacher's wording tells, or None."
-    found = [read_sentence(s.strip()) for s in re.findall(r'[^.?]+[.?]', question)]
+    found = [read_sentence(s.strip()) for s in re.split(r'(?<=[.?])', question)[:-1]]
     if len(found) < 3 or None in found or found[0][0] != 'start' or found[-1][0] != 'ask': return None
     steps = [(key[0], int(key[1:] or slots['k'])) for key, slots in found[1:-1] if key in ('+', '-', '*2', '*3')]
     if len(steps) != len(found) - 2: return None

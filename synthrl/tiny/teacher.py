@@ -32,8 +32,9 @@ def break_json(text:str, rng:random.Random) -> str:
 # %% ../../nbs/tiny/teacher.ipynb #0000000b
 def tag(prompt:str, name:str) -> str:
     "What stands between <name …> and </name>, or ''."
-    m = re.search(rf'<{name}(?: [^>]*)?>(.*?)</{name}>', prompt, re.S)
-    return m[1].strip() if m else ''
+    m = re.search(rf'<{name}(?: [^<>]*+)?>', prompt)
+    end = prompt.find(f'</{name}>', m.end()) if m else -1
+    return prompt[m.end():end].strip() if end >= 0 else ''
 
 # %% ../../nbs/tiny/teacher.ipynb #0000000e
 def nouns_in(passage:str) -> list[str]:
@@ -84,7 +85,7 @@ def rewrite(question:str, how, rng:random.Random) -> str:
 def reply(prompt:str, rng:random.Random) -> str:
     "The teacher's answer to one prompt."
     if rng.random() < ERRORS['refusal']: return "I'm sorry, but I can't help with that."
-    question, rest = tag(prompt, 'question'), re.sub(r'<(\w+)[^>]*>.*?</\1>', '', prompt, flags=re.S)
+    question, rest = tag(prompt, 'question'), prompt.rpartition('</')[2] # what is asked stands below the last block
     if '"keywords"' in rest: return json.dumps(dict(keywords=KEYWORDS))
     if '"pattern"' in rest: return json.dumps(dict(pattern=PATTERN))
     if question and '"input"' in rest: return rewrite(question, harder if 'harder' in rest else easier, rng)
