@@ -38,6 +38,7 @@ _ascii = {0xFF01 + i: 0x21 + i for i in range(94)} | {start + i: 48 + i % 10 for
     [(0x660, 10), (0x6F0, 10), (0x966, 10), (0x9E6, 10), (0xE50, 10), (0xFF10, 10), (0x1D7CE, 50)] for i in range(n)}
 _ascii |= {ord(c): '-' for c in '−–﹣－‐‑'} | {ord(c): '\u2009' for c in '\u00a0\u202f\u2007'}
 _script = '[\u0400-\u1cff\u2e80-\ud7ff\uf900-\ufdff\ufe70-\ufefe]' # letters neither Latin nor Greek
+_scripts = re.compile(_script + '+')
 _seam = re.compile(rf'(?<={_script})(?=[-$\\\d.A-Za-z])|(?<=[\w$}})%])(?={_script})')
 
 def _apart(s):
@@ -516,7 +517,7 @@ def _unlisted(text, found, between):
     "Those of the matches that are not items of a list of different ones."
     kept, group = [], []
     for m in [*found, None]:
-        gap = text[group[-1].end():m.start()][:30] if group and m else None
+        gap = text[group[-1].end():m.start()] if group and m and m.start() - group[-1].end() < 40 else None
         if group and (gap is None or '\n\n' in gap or not between.fullmatch(gap)):
             kept += group if len({g[0] for g in group}) == 1 else []
             group = []
@@ -599,31 +600,44 @@ def _formulas(s):
     return [f for f in found if not f[2].lstrip().startswith('^')]
 
 # %% ../nbs/01_verify.ipynb #00000066
+_or = re.compile(r'(?<=[\w)}\]]),?(?:\s(?:and|or)\s|\s?[或和及与]者?\s?)')
+_is = re.compile(r'\s*(?:=|is|equals|is equal to)\s*')
+
 def _listed_values(s):
     "A list in prose as one of mathematics: `4 and 5` is `4,5`."
-    return re.sub(r'(?<=[\w)}\]]),?\s(?:and|or)\s', ',', s) if any(map(str.isdigit, s)) else s
+    return _or.sub(',', s) if any(map(str.isdigit, s)) else s
 
 def _undressed(s):
     "Without the Markdown around it."
     return _listed_values(s.strip(' \t*_`"'))
 
+def _lone_part(s):
+    "What stands between letters of another script, where that is one number or formula: `一共有12个`."
+    if s.isascii() or not _scripts.search(s := _listed_values(s)): return None
+    parts = [p for p in _scripts.split(s) if any(map(str.isdigit, p))]
+    return parts[0].strip(' \t*_`":,;.') if len(parts) == 1 else None
+
 def _sentence(s):
     "The first sentence of a short text, without its remarks."
-    return _undressed(_remark.split(_stop.split(s, 1)[0], 1)[0])
+    s = _undressed(_remark.split(_stop.split(s, 1)[0], 1)[0])
+    return _lone_part(s) or s
 
 def _formula(s):
     "The expression in a short text: its first math span, with those beside it, or else its first sentence."
     if not (spans := _formulas(s := s[:3000])): return _sentence(s)
+    while spans[1:] and _is.fullmatch(s[spans[0][1]:spans[1][0]]): spans.pop(0)  # `$x$ is $4$`
     (_, end, first), found = spans[0], []
     for start, stop, inside in spans[1:]:
         if not _beside(s[end:start]): break
-        found.append(inside); end = stop
+        found.append(inside)
+        end = stop
     return ','.join([first, *found])
 
 # %% ../nbs/01_verify.ipynb #00000068
 def _is_formula(s):
     "One short line of mathematics, or one word: not a sentence."
     s = _listed_values(s.strip())
+    if not s.isascii() and _scripts.search(s): return False
     words = re.findall(r'(?<![\\\w])[A-Za-z]{3,}', re.sub(r'\\[a-z]+\{[^{}]*\}', '', s))
     return 0 < len(s) < 300 and '\n' not in s and (not words or len(words) == 1 and not any(map(str.isdigit, s)))
 
@@ -632,7 +646,7 @@ _endings = [re.compile(p) for p in (r'\bare\b(?=.*\d)(.{1,200}?)[.!]?$', r'(?:=|
 def _ending(text):
     "What the last line ends on, where that is a formula."
     line = text.strip().rpartition('\n')[2][-400:]
-    found = (_undressed(m[1]) for p in _endings if (m := p.search(line)))
+    found = [_lone_part(line) or '', *(_undressed(m[1]) for p in _endings if (m := p.search(line)))]
     return next(filter(_is_formula, found), None)
 
 def _last_formula(text):
@@ -646,26 +660,31 @@ def _last_formula(text):
     return Answer(n, 'last number') if (n := _last_number(text)) else None
 
 # %% ../nbs/01_verify.ipynb #0000006a
-def _in_mark(value):
-    "The expression in a tag or after ####, which may hold a whole sentence."
-    if _is_formula(f := _formula(value)): return f
-    p = phrased(value)
-    return (p and _is_formula(g := _formula(p.value)) and g) or _ending(value) or f
+_math = re.compile(rf'(?<!\\)\$|{_script}')
+
+def _in_mark(a):
+    "The expression in a mark: all of a box, unless it holds prose; a tag or #### may hold a whole sentence."
+    if a.rule in ('boxed', 'fbox') and not _math.search(a.value): return a
+    p, f = phrased(a.value), _formula(a.value)
+    if p and _is_formula(g := _formula(p.value)): f = g
+    elif not _is_formula(f): f = _ending(a.value) or f
+    return Answer(f, a.rule)
 
 _few_words = re.compile(r"(?:[^\W\d][\w'-]*\s){0,5}[^\W\d][\w'-]*")
 
 def _math_label(text, labels=(), question=''):
-    "A label is what its author wrote: where it is a few words and nothing points into it, all of it."
+    "A label is what its author wrote: where it is a few words, or nothing can be read in it, all of it."
     s = text.strip()
+    all_of_it = Answer(tidy(s), 'all of it') if len(s) < 200 and '\n' not in s else None
     whole = ' ' in s and len(s) < 60 and not re.search(r'[$\\=\n]|[.!?]$', s) and (_few_words.fullmatch(s) or not re.search(r'\b(?:is|are)\b', s))
-    return Answer(tidy(s), 'all of it') if whole and not _is_formula(s) and not marked(s) and not phrased(s) else read_math(text)
+    return all_of_it if whole and not _is_formula(s) and not marked(s) and not phrased(s) else read_math(text) or all_of_it
 
 # %% ../nbs/01_verify.ipynb #0000006b
 @kind('math', 'a LaTeX or numeric expression, in \\boxed{}', same=equal, same_all=equal_all, label=_math_label)
 def read_math(text:str, labels=(), question:str='') -> Answer|None:
     "The marked expression, or the one after \"the answer is\", or the last one."
     text, unfinished = after_thought(text)
-    if a := marked(text): a = a if a.rule in ('boxed', 'fbox') else Answer(_in_mark(a.value), a.rule)
+    if a := marked(text): a = _in_mark(a)
     elif unfinished: return None
     elif (p := phrased(text)) and _is_formula(f := _formula(p.value)): a = Answer(f, p.rule)
     elif _is_formula(text): a = Answer(_listed_values(text), 'all of it')
@@ -682,9 +701,17 @@ def as_text(completion # a string, or chat messages as TRL hands them over
     return '' if completion is None else str(completion)
 
 # %% ../nbs/01_verify.ipynb #00000072
-def extract(kind:str, completion, labels=(), question:str='') -> str|None:
+def _read(k, text, labels, question, strict):
+    "What is read out of a completion."
+    if strict and not marked(after_thought(text)[0]): return None
+    return k.read(text, labels, question)
+
+# %% ../nbs/01_verify.ipynb #596025d0
+def extract(kind:str, completion, labels=(), question:str='', 
+            strict:bool=False # only what stands in a mark?
+           ) -> str|None:
     "The answer in a completion, normalised; None where there is none."
-    a = _kind(kind).read(as_text(completion), labels, question)
+    a = _read(_kind(kind), as_text(completion), labels, question, strict)
     return a.value if a else None
 
 def same(kind:str, a:str, b:str, # two extracted answers
@@ -693,43 +720,74 @@ def same(kind:str, a:str, b:str, # two extracted answers
     return bool(_kind(kind).same(a, b, seconds))
 
 # %% ../nbs/01_verify.ipynb #00000075
-def _read_both(kind, k, completion, label, labels, question):
-    "(gold, answer), or the verdict where one of them cannot be read."
-    gold, answer = (k.label or k.read)(label, labels, question), k.read(completion, labels, question)
-    if gold and answer: return gold.value, answer.value
-    return Verdict.correct if kind == 'text' and not completion.strip() and not label.strip() else Verdict.unparseable
+_text_in = re.compile(r'\\text\s?\{([^{}]*)\}')
+
+def _bare(text): return ' '.join(_text_in.sub(r'\1', text).strip(' \n.$').split())
+
+def _word_for_word(completion, label, strict):
+    "Is the answer, or what its mark holds, the label or what its mark holds, as it stands?"
+    meant = _bare(m.value if (m := marked(label)) else label)
+    text = after_thought(completion)[0]
+    if not meant or meant.split(' ', 1)[0] not in text: return False
+    if m := marked(text): said = [m.value]
+    else: said = [] if strict else [text, p.value if (p := phrased(text)) else '']
+    return meant in map(_bare, said)
+
+# %% ../nbs/01_verify.ipynb #f6b6679a
+def _accepted(label): return [as_text(l) for l in label] if isinstance(label, (list, tuple)) else [as_text(label)]
 
 def _to_verdict(same): return Verdict.timed_out if same is None else Verdict.correct if same else Verdict.wrong
 
+def _verdicts(kind, k, rows, seconds):
+    "A verdict for each (completion, label, labels, question, strict)."
+    read = [((k.label or k.read)(label, labels, question), _read(k, completion, labels, question, strict)) 
+            for completion, label, labels, question, strict in rows]
+    pairs = [(gold.value, answer.value) for gold, answer in read if gold and answer]
+    same = iter(k.same_all(pairs, seconds) if k.same_all and pairs[1:] else [k.same(*p, seconds) for p in pairs])
+    for (gold, answer), (completion, label, _, _, strict) in zip(read, rows):
+        found = _to_verdict(next(same)) if gold and answer else Verdict.unparseable
+        equal = found != Verdict.correct and (_word_for_word(completion, label, strict) or kind == 'text' and not completion.strip() + label.strip())
+        yield Verdict.correct if equal else found
+
 # %% ../nbs/01_verify.ipynb #00000076
-def judge_all(kind:str, completions:list, answers, # a label for each completion, or one for all
+_rank = [Verdict.unparseable, Verdict.wrong, Verdict.timed_out, Verdict.correct]
+
+def judge_all(kind:str, completions:list, answers, # a label or a list of accepted ones for each completion, or one label for all
               labels=(), questions='', # the words there are; a question for each completion, or one for all
-              seconds:float=1 # for each comparison
+              seconds:float=1, # for each comparison
+              strict:bool=False # only what stands in a mark?
              ) -> list[Verdict]:
     "A verdict for each completion; comparisons that take long run side by side."
     k, n = _kind(kind), len(completions)
-    each = lambda o: [as_text(x) for x in o] if isinstance(o, (list, tuple)) else [as_text(o)]*n
-    rows = list(zip(map(as_text, completions), each(answers), [labels]*n, each(questions), strict=True))
-    if k.judge: return [k.judge(*r, seconds) for r in rows]
-    read = [_read_both(kind, k, *r) for r in rows]
-    pairs = [p for p in read if not isinstance(p, Verdict)]
-    same = iter(k.same_all(pairs, seconds) if k.same_all and pairs[1:] else [k.same(*p, seconds) for p in pairs])
-    return [p if isinstance(p, Verdict) else _to_verdict(next(same)) for p in read]
+    each = lambda o: list(o) if isinstance(o, (list, tuple)) else [o]*n
+    rows, owner = [], []
+    for i, (c, answer, q) in enumerate(zip(completions, each(answers), each(questions), strict=True)):
+        accepted = _accepted(answer)
+        rows += [(as_text(c), a, labels, as_text(q), strict) for a in accepted]
+        owner += [i]*len(accepted)
+    found = [k.judge(*r[:4], seconds) for r in rows] if k.judge else _verdicts(kind, k, rows, seconds)
+    best = [Verdict.unparseable]*n
+    for i, v in zip(owner, found): best[i] = max(best[i], v, key=_rank.index)
+    return best
 
 # %% ../nbs/01_verify.ipynb #00000077
-def judge(kind:str, completion, label, labels=(), # the words there are
+def judge(kind:str, completion, label, # one label, or a list of accepted ones
+          labels=(), # the words there are
           seconds:float=1, # for the comparison, of processor time; on an idle machine a verdict is there within twice that
-          question:str='' # for options that are written out
+          question:str='', # for options that are written out
+          strict:bool=False # only what stands in a mark?
          ) -> Verdict:
     "Whether the answer in a completion is the one in the label, which may be bare or a whole solution."
-    return judge_all(kind, [completion], [label], labels, [question], seconds)[0]
+    return judge_all(kind, [completion], [label], labels, [question], seconds, strict)[0]
 
 # %% ../nbs/01_verify.ipynb #0000007b
-def reward(task:Task) -> Callable:
+def reward(task:Task, strict:bool=False # only what stands in a mark?
+          ) -> Callable:
     "A reward function for TRL: 1 for a correct answer, 0 for anything else."
     def correct(completions, label=None, **columns):
         answers = columns['answer'] if label is None else label
-        return [float(v == Verdict.correct) for v in judge_all(task.answer, completions, answers, task.labels, columns.get('input') or '')]
+        verdicts = judge_all(task.answer, completions, answers, task.labels, columns.get('input') or '', strict=strict)
+        return [float(v == Verdict.correct) for v in verdicts]
     return correct
 
 # %% ../nbs/01_verify.ipynb #0000007e
