@@ -197,13 +197,22 @@ def tally(kind:str, answers:list[str]) -> list[tuple[str, int]]:
         else: groups.append([a, n])
     return sorted(map(tuple, groups), key=lambda g: -g[1])
 
+# %% ../nbs/04_synthesize.ipynb #98b94437
+def _votes(task, s, texts):
+    "(the answer read out of each text, the answer that the list of accepted ones goes by): a vote for any of them is one for all."
+    read = [extract(task.answer, t, task.labels, s.input) for t in texts]
+    if not isinstance(s.answer, (list, tuple)): return read, None
+    accepted = [a for t in s.answer if (a := extract(task.answer, t, task.labels, s.input)) is not None]
+    known = [a if a is None or not any(same(task.answer, x, a) for x in accepted) else accepted[0] for a in read]
+    return known, accepted[0] if accepted else None
+
 # %% ../nbs/04_synthesize.ipynb #00000036
 def decide(task:Task, s:Sample, replies:list[str], # further answers to its question
            min_agreement:float=.5,
            asked:int=None) -> Sample|str: # how many answers were asked for; None: as many as there are
     "The sample with the answer of the majority; or why there is none."
     texts = [s.output, *replies]
-    read = [extract(task.answer, t, task.labels, s.input) for t in texts]
+    read, listed = _votes(task, s, texts)
     groups = tally(task.answer, [a for a in read if a is not None])
     votes = sum(n for _, n in groups)
     if votes < (1 + (len(replies) if asked is None else asked))/2: return 'unanswered'
@@ -211,7 +220,8 @@ def decide(task:Task, s:Sample, replies:list[str], # further answers to its ques
     if len(groups) > 1 and groups[1][1] == n: return 'tied'
     if n/votes < min_agreement: return 'low_agreement'
     whole = next(t for t, a in zip(texts, read) if a is not None and same(task.answer, best, a))
-    return replace(s, output=whole, answer=best, agreement=round(n/votes, 4), votes=votes, id='')
+    answer = s.answer if listed is not None and best == listed else best
+    return replace(s, output=whole, answer=answer, agreement=round(n/votes, 4), votes=votes, id='')
 
 # %% ../nbs/04_synthesize.ipynb #00000039
 def vote(task:Task, teacher:Teacher, samples:list[Sample],

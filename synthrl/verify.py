@@ -46,7 +46,7 @@ def _apart(s):
     return _seam.sub(' ', s)
 
 # %% ../nbs/01_verify.ipynb #0000000a
-_end = re.compile(r'(?:\s*(?:</s>|<\|[\w-]{1,20}\|>|<end_of_turn>|<eos>))+\s*\Z')
+_end = re.compile(r'(?:\s{0,9}(?:</s>|<\|[\w-]{1,20}\|>|<end_of_turn>|<eos>))+\s{0,9}\Z')
 
 # %% ../nbs/01_verify.ipynb #0000000b
 def after_thought(text:str) -> tuple[str, bool]:
@@ -139,12 +139,13 @@ _stop = re.compile(r'[.!?。](?=\s|$|\*)|\n')
 _not = re.compile(r"(?:\b(?:not|no|nor|neither|never|without|rather than|instead of|far from|anything but|lack of|rul(?:es|ed|ing) out)\s|\bcannot\s|n['’]t\s|\bnon[- ])(?:(?:be|say|call|it|just|an?|the|any|\w+ly)\s)*[\"'*`$(\\]*\Z", re.I)
 _cannot_be = re.compile(r"(?:\b(?:not|never|cannot)|n['’]t)\s(?:\w+\s)?be\b", re.I)
 _wrong = re.compile(r'\b(?:wrong|incorrect|worst|unlikely|(?:could|can|would|might|should) the)\s(?:correct\s|right\s|best\s)?\Z', re.I)
-_only_not = re.compile(r'[\s*:]*not\b(?![^.\n]*(?:\bbut\b|,|;))', re.I)
+_only_not = re.compile(r'[\s*:]{0,9}not\b(?![^.\n]{0,200}(?:\bbut\b|,|;))', re.I)
 
 def _denied_at(text, i):
     "Is what begins at `i` denied by the words before it?"
     return _not.search(text[max(0, i-30):i])
 
+_between = '(?:or|and|vs|to|through|maybe|perhaps|possibly|even|else)' # words between the items of a list
 _also = re.compile(r',?\s(?:or|nor)\s(?:an?\s|the\s)?["\'*]?')
 
 def _not_denied(text, found):
@@ -262,9 +263,9 @@ def _same_number(gold, answer, seconds=1):
     return close(a, b) or one_percent and close(a/(100 if '%' in gold else 1), b/(100 if '%' in answer else 1))
 
 # %% ../nbs/01_verify.ipynb #ef76de1a
-_gap = r'[\s{}]*'
-_one_more = re.compile(rf'''(?:(?:{_gap}[^\W\d_]++){{0,2}}?{_gap},?{_gap}\(?(?:or|and)\b            # 15 or, 15 dollars and
-    | {_gap}(?:[,;|&~/]|\s:\s|:(?=\d)|\.\.+|-(?:\d\d?-)?|\b(?:to|through|vs)\b|\\q?quad) | [{{}}]*\s{_gap})    # 5-, 2024-05-, 3:
+_gap = r'[\s{}]{0,9}'
+_one_more = re.compile(rf'''(?:(?:{_gap}[^\W\d_]{{1,30}}+){{0,2}}?{_gap},?{_gap}\(?(?:or|and)\b            # 15 or, 15 dollars and
+    | {_gap}(?:[,;|&~/]|\s:\s|:(?=\d)|\.{{2,9}}|-(?:\d\d?-)?|\b(?:to|through|vs)\b|\\q?quad) | [{{}}]{{0,9}}\s{_gap})    # 5-, 2024-05-, 3:
     {_gap}(?:(?:maybe|perhaps|possibly|even)\s)?(?=-?[$£€¥₹]?\.?\d|a\s(?:half|third|quarter)\b)''', re.X)
 _unknowns = re.compile(r'\d\W{0,9}(?:[,;&]|\b(?:or|and)\b)\W{0,9}[A-Za-z]\w?\s?=\s?[-$\\]?\d') # x = 15, y = 16
 
@@ -277,7 +278,7 @@ def _another_number(s, m):
     return not _same_number(one, other)
 
 # %% ../nbs/01_verify.ipynb #00000033
-_goes_on = re.compile(r'(?:\\right)?\)?\s?\^(?!\s?\{?\s?(?:\\circ|(?:st|nd|rd|th)\b))|\s?(?:[-+*/×÷·]|\*\*|\\(?:times|cdot|div|pm)|x(?=\s\d))\s?[-($\\{]*\d|\s?[-+*×·]\s?[b-z]\b|\s?(?:\\(?:sqrt|pi|d?frac|times|cdot|div|pm)\b|[π√])|\)?\(\d+\)', re.I)
+_goes_on = re.compile(r'(?:\\right)?\)?\s?\^(?!\s?\{?\s?(?:\\circ|(?:st|nd|rd|th)\b))|\s?(?:[-+*/×÷·]|\*\*|\\(?:times|cdot|div|pm)|x(?=\s\d))\s?[-($\\{]{0,9}\d|\s?[-+*×·]\s?[b-z]\b|\s?(?:\\(?:sqrt|pi|d?frac|times|cdot|div|pm)\b|[π√])|\)?\(\d+\)', re.I)
 _begins = re.compile(r'(?:\\(?:sqrt|[dt]?frac|log|ln|sin|cos|tan|binom|lfloor|lceil)(?:\[\d\])?\s?[({]?|√\(?|\d\s?(?:[*×÷^]|\\times|\\cdot)\s?\{?)\s?\Z')
 
 def _value(s):
@@ -306,13 +307,14 @@ def _first_number(s, box=False):
             if _another_number(plain, m): return ''
             return _value(part) if _in_formula(plain, m) or box and plain[m.end():m.end()+1] == '!' else to_number(m)
 
-_two = re.compile(r'''[ ]*(?:,?[ ]\(?(?:(?:[^\W\d_]++[ ]){0,2}or|and|to|through|vs)[ ](?:[A-Za-z][ ]?=)?|[;|&~/-]|:|[ ]:[ ]|\.\.+)[ $]*''', re.X)
+_two = re.compile(rf'''[ {{}}$]{{0,9}}(?:,?[ ]\(?(?:(?:[^\W\d_]{{1,30}}+[ ]){{0,2}}or[ ]|(?:and/)?{_between}[ ])(?:{_between}[ ]){{0,2}}(?:[A-Za-z][ ]?=)?
+    |[,;][ ]?[A-Za-z][ ]?=|[;|&~/-]|:|[ ]:[ ]|\.{{2,9}}|\\q?quad\b)[ {{}}$]{{0,9}}''', re.X)
 _sum = re.compile(r'(?<=[a-z*\d])(?<!\bis)\s\([^()=]*\d\s?[-+*/×÷x]\s?\d[^()=]*\)\W*\Z')
 
 def _two_at_end(s, m, n):
     "Are these two different numbers, side by side?"
     between = s[m.end():n.start()]
-    listed = not between.strip(' ,') and not s[n.end():].strip(' .*$\n')
+    listed = not between.strip(' ,\u2009') and not s[n.end():].strip(' .*$\n')
     return (listed or len(between) < 40 and _two.fullmatch(between)) and not _same_number(to_number(m), to_number(n))
 
 def _last_number(s, tail=150):
@@ -343,10 +345,10 @@ def read_number(text:str, labels=(), question:str='') -> Answer|None:
     return Answer(n, 'last number') if (n := _last_number(text)) else None
 
 # %% ../nbs/01_verify.ipynb #0000003c
-_letter = re.compile(r'''[\s*_"'`$(\[{\\]*(?:(?:text|mathrm|mathbf|textbf|bf|rm|bold)\b[\s{(]*)?(?:(?:option|choice|answer|letter)\b[\s:(]*(?:is\b\s*)?)?[*_"'`(\[{]*
-    (?P<letter>[A-Z])(?P<after>[\s*_"'`)\]}$.,:;!、。]|[^\x00-\x7f]|$)(?P<word>\s*[a-z]\w*)?''', re.I | re.X)
+_letter = re.compile(r'''[\s*_"'`$(\[{\\]{0,20}(?:(?:text|mathrm|mathbf|textbf|bf|rm|bold)\b[\s{(]{0,9})?(?:(?:option|choice|answer|letter)\b[\s:(]{0,9}(?:is\b\s{0,9})?)?[*_"'`(\[{]{0,9}
+    (?P<letter>[A-Z])(?P<after>[\s*_"'`)\]}$.,:;!、。]|[^\x00-\x7f]|$)(?P<word>\s{0,9}[a-z]\w{0,30})?''', re.I | re.X)
 _letters = str.maketrans('أبجدঅবডঢ', 'ABCDABCD') # Arabic and Bengali options
-_reason = re.compile(r'\s*(?:because|as|since|for|is|which|and|or)\b')
+_reason = re.compile(r'\s{0,9}(?:because|as|since|for|is|which|and|or)\b')
 
 def _begins_with_letter(s):
     "The match of a letter that a short text begins with. `a` and `I` are also words."
@@ -402,7 +404,7 @@ _kept_off = re.compile(rf"(?:{_denial.pattern})(?:(?!\b(?:but|so|while|leav)|(?<
 _no_good = r'(?:not|wrong|incorrect|false|no\b|ruled|excluded|eliminated|rejected|unlikely|less|fails?\b)'
 _denied = re.compile(rf"""(?!,\snot\s[(\[*]*[A-Z]\b)\W{{0,9}}(?:(?:is|are|was|can|could|would|should|must|be|been|has|have|seems|do|does|did|wo)\s?){{0,3}}(?:{_no_good}|n['’]t)|(?:[\s,/()*]|\b(?:[A-Z]|and|or)\b){{0,30}}\b(?:are|were|can|could|should|do)\s(?:be\s|all\s|both\s)?{_no_good}""")
 _asked = re.compile(r'[^.!?\n]{0,80}\?')
-_with = r'[)\]*]{0,3}(?:\s?[,;/|&+、，或和-]\s?(?:or\s|and\s)?|\s(?:or|and|to|through|vs)\s|\.\.+|(?<=[)\]])(?=[(\[])|\s(?![AI]\b))[(\[*]{0,3}'
+_with = rf'[)\]*]{{0,3}}(?:\s?[,;/|&+、，或和-]\s?(?:{_between}\s){{0,2}}|\s(?:{_between}\s){{1,2}}|\.{{2,9}}|(?<=[)\]])(?=[(\[])|\s(?![AI]\s[a-z]))[(\[*]{{0,3}}'
 _joined = re.compile(rf'(?<!\w)([A-Z]){_with}\Z')
 _joins = re.compile(rf'{_with}([A-Z])(?![A-Za-z0-9-])')
 
@@ -447,8 +449,8 @@ def _listed(text):
     return text, right[0] if len(right) == 1 else None
 
 # %% ../nbs/01_verify.ipynb #0000004c
-_other_letter = re.compile(r"""[)\]*_"'`}]*[\W_]{0,9}?(?:(?:or|and|to|through|vs|maybe|possibly|perhaps|even|option|choice|answer|either)\b[\W_]{0,9}){0,3}
-    ([A-Z])(?![A-Za-z0-9'’+-]|\.\s[a-z])(?=\W*\Z|\s*[,;.:)\]|/&}*"'`]|\s(?:or|and|to)\b|\s[A-Z]\b|[^\x00-\x7f])""", re.I | re.X)
+_other_letter = re.compile(rf"""[)\]*_"'`}}]{{0,9}}(?:\s?(?:[,;/|&+、，或和]|\b{_between}\b)[\W_]{{0,9}}(?:(?:{_between}|option|choice)\b[\W_]{{0,9}}){{0,3}}([A-Z])(?![A-Za-z0-9'’+-]|(?<=[AI])\s(?!here\b)[a-z]) # B, C or
+    | [\W_]{{0,9}}([A-Z])(?![A-Za-z0-9'’+-]|\.\s[a-z])(?=\W{{0,9}}\Z|\s{{0,9}}[,;.:)\]|/&}}*"'`]|\s(?:{_between}|here)\b|\s[A-Z]\b|[^\x00-\x7f]))""", re.I | re.X) # (B)(C)
 
 def _leading_letter(s, allowed):
     "The letter that a short text begins with; '' where it is one of several, or no option."
@@ -456,8 +458,8 @@ def _leading_letter(s, allowed):
     letter, end = m['letter'].upper(), m.end('letter')
     if s[end:].lstrip(')]* ')[:1] != ',' and _denied.match(s, end): return None
     other = _other_letter.match(s, end)
-    several = other and other[1].upper() != letter and not _denied.match(s, other.end())
-    return '' if several or letter == 'A' and _listing(s) or allowed and letter not in allowed else letter
+    several = other and (other[1] or other[2]).upper() != letter and not _denied.match(s, other.end())
+    return '' if several or letter == 'A' and _listing(s[m.start('letter'):]) or allowed and letter not in allowed else letter
 
 def _pick(s, allowed, question):
     "The letter in a place where an answer is expected; '' for several, or for no option."
@@ -475,6 +477,7 @@ def read_choice(text:str, labels=(), # the letters there are; () for any
     allowed = {str(l).upper() for l in labels}
     if text in ascii_uppercase and len(text) == 1 and (not allowed or text in allowed): return Answer(text, 'all of it')
     text, unfinished = after_thought(text)
+    if not question.isascii(): question = question.translate(_ascii)
     if len(question) > 20: text = text.replace(question.strip(), '\n') # repeated before it is answered
     if a := marked(text): return Answer(l, a.rule) if (l := _pick(a.value, allowed, question)) else None
     if unfinished: return None
@@ -500,9 +503,9 @@ def _as_written(found, labels):
 # %% ../nbs/01_verify.ipynb #00000052
 _scale = re.compile(r'(?:\bout of\s|\d\s?/\s?)\Z')
 _concession = re.compile(r'\b(?:despite|in spite of|although|even though)\b[^.,;!?\n]*')
-_a_noun_follows = re.compile(r'\s(?!(?:because|as|since|for|and|or|but|it|he|she|they|we|you|i|there|that|this)\b)\w')
-_items = re.compile(r'[\W_]*(?:(?:or|and|vs|else)\b[\W_]*){0,2}')                # in a mark, or in a short reply
-_items_in_text = re.compile(r'[^\w.!?\n]*(?:(?:or|and|vs|else)\b[^\w.!?\n]*){0,2}')
+_a_noun_follows = re.compile(r'\s(?!(?:because|as|since|for|and|or|but|it|he|she|they|we|you|i|there|that|this|vs|yes|maybe|here)\b)\w')
+_items = re.compile(rf'[\W_]*(?:{_between}\b[\W_]*){{0,3}}') # in a mark, or in a short reply
+_items_in_text = re.compile(rf'[^\w.!?\n]*(?:{_between}\b[^\w.!?\n]*){{0,3}}')
 
 def _in_answer(text, m):
     "Is a label neither asked about nor the top of a scale?"
@@ -527,7 +530,7 @@ def _unlisted(text, found, between):
 # %% ../nbs/01_verify.ipynb #4da68290
 def _find_label(text, labels, where):
     "The label that opens the text; else the first (`phrase`), the last (`text`) or the only one (`mark`) that is not denied; '' for several."
-    low, (anywhere, opening) = text.casefold(), _patterns(labels)
+    low, (anywhere, opening) = text.casefold().replace('no yes', 'no, yes'), _patterns(labels) # it denies nothing
     between = _items_in_text if where == 'text' and len(low) > 80 else _items
     if m := opening.match(low):
         other = anywhere.match(low, between.match(low, m.end(1)).end())
@@ -563,7 +566,7 @@ def read_label(text:str, labels=(), # the words there are; without them the text
     return Answer(l, 'a label in the text') if (l := _find_label(text, labels, 'text')) else None
 
 # %% ../nbs/01_verify.ipynb #00000059
-_yes_or_no = re.compile(r'\b(yes|no)(?:(?:,? or |\s?/\s?)(?:yes|no)\b|[^\w.!?\n]{1,9}(?:(?:and|vs) )?(?!\1)(?:yes|no)\b(?!\s\w))')
+_yes_or_no = re.compile(r'\b(yes|no)(?:(?:,? or |\s?/\s?)(?:yes|no)\b|[^\w.!?\n]{1,9}(?:(?:or|and|vs|maybe) ){0,2}(?!\1)(?:yes|no)\b(?!\s\w))')
 _saying = re.compile(r"""(?:\A|\n|[?:]\s|\b(?:so|thus|hence|therefore|well|actually|in\sconclusion),?\s)[^\w\n]{0,20}(yes|no)\b
     (?=\W{0,3}(?:$|[.,;:!\n])|\s[-—(]|\s(?:it|he|she|they|we|you|i|there|that|this)\b)|\b(yes|no)\W{0,5}\Z""", re.X)
 
@@ -592,7 +595,7 @@ def read_text(text:str, labels=(), question:str='') -> Answer|None:
     return _read_free(*after_thought(text))
 
 # %% ../nbs/01_verify.ipynb #00000063
-_span = re.compile(r'\$\$([^$]+)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\\d])\$(?!\.?\d[\d.,]*+[\s/]\s?(?:a\s|\()?[A-Za-z]{2}[^$\\\n]*+(?<=\s)\$)([^$\n]+)(?<![\\=/<>])(?<![=+*/<>-]\s)\$(?!\d)', re.S)
+_span = re.compile(r'\$\$([^$]+)\$\$|(?<!\\)\\\[((?:(?!(?<!\\)\\\[).)+?)\\\]|\\\(((?:(?!\\\().)+?)\\\)|(?<![\\\d])\$(?!\.?\d[\d.,]*+[\s/]\s?(?:a\s|\()?[A-Za-z]{2}[^$\\\n]*+(?<=\s)\$)([^$\n]+)(?<![\\=/<>])(?<![=+*/<>-]\s)\$(?!\d)', re.S)
 
 def _formulas(s):
     "The math spans in a text: (start, end, content), but for the exponents of units."
@@ -601,7 +604,7 @@ def _formulas(s):
 
 # %% ../nbs/01_verify.ipynb #00000066
 _or = re.compile(r'(?<=[\w)}\]]),?(?:\s(?:and|or)\s|\s?[或和及与]者?\s?)')
-_is = re.compile(r'\s*(?:=|is|equals|is equal to)\s*')
+_is = re.compile(r'\s{0,9}(?:=|is|equals|is equal to)\s{0,9}')
 
 def _listed_values(s):
     "A list in prose as one of mathematics: `4 and 5` is `4,5`."
@@ -724,13 +727,13 @@ _text_in = re.compile(r'\\text\s?\{([^{}]*)\}')
 
 def _bare(text): return ' '.join(_text_in.sub(r'\1', text).strip(' \n.$').split())
 
-def _word_for_word(completion, label, strict):
+def _word_for_word(completion, label, strict, unread=True): # unread: nothing else was read
     "Is the answer, or what its mark holds, the label or what its mark holds, as it stands?"
     meant = _bare(m.value if (m := marked(label)) else label)
     text = after_thought(completion)[0]
     if not meant or meant.split(' ', 1)[0] not in text: return False
     if m := marked(text): said = [m.value]
-    else: said = [] if strict else [text, p.value if (p := phrased(text)) else '']
+    else: said = [] if strict else [text, p.value if unread and (p := phrased(text)) else '']
     return meant in map(_bare, said)
 
 # %% ../nbs/01_verify.ipynb #f6b6679a
@@ -746,8 +749,9 @@ def _verdicts(kind, k, rows, seconds):
     same = iter(k.same_all(pairs, seconds) if k.same_all and pairs[1:] else [k.same(*p, seconds) for p in pairs])
     for (gold, answer), (completion, label, _, _, strict) in zip(read, rows):
         found = _to_verdict(next(same)) if gold and answer else Verdict.unparseable
-        equal = found != Verdict.correct and (_word_for_word(completion, label, strict) or kind == 'text' and not completion.strip() + label.strip())
-        yield Verdict.correct if equal else found
+        if found != Verdict.correct and _word_for_word(completion, label, strict, not answer): found = Verdict.correct
+        if kind == 'text' and not completion.strip() + label.strip(): found = Verdict.correct
+        yield found
 
 # %% ../nbs/01_verify.ipynb #00000076
 _rank = [Verdict.unparseable, Verdict.wrong, Verdict.timed_out, Verdict.correct]
