@@ -125,7 +125,9 @@ def marked(text:str) -> Answer|None:
         found.append(inside.split('</answer>')[0].strip())
         sort, start = mark, i
         if not found[0]: break
-    return Answer(', '.join(dict.fromkeys(filter(None, found[::-1]))), sort.replace('\\', '')) if found else None
+    if not found: return None
+    all_of_it = found[0] if len(found) == 1 else ', '.join(dict.fromkeys(filter(None, found[::-1])))
+    return Answer(all_of_it, sort.replace('\\', ''))
 
 # %% ../nbs/01_verify.ipynb #0000001c
 _words = 'answer ans respuesta réponse antwort risposta resposta ответ odpowiedź cevap jawaban jibu'.split() # Latin and Cyrillic: whole words
@@ -207,7 +209,7 @@ def _kind(name):
 # %% ../nbs/01_verify.ipynb #0000002c
 _zeros = dict(hundred=2, thousand=3, k=3, million=6, billion=9, trillion=12)
 _number = re.compile(rf'''
-    (?P<sign>(?<![\w)\]}}])[-+]\s?|(?<![\d)\]}}]\s)\b(?:minus|negative)\s)?  # a sign, unless something ends just before it: 5-3
+    (?P<sign>(?<![\w)\]}}])[-+]\s?)?                            # a sign, unless something ends just before it: 5-3
     (?:\\?[$£€¥₹]\s?(?P<sign2>-)?)?(?<![\w.])                    # money; not in the middle of a word: H2O
     (?:(?P<whole>\d{{1,9}})[ ](?:and[ ])?(?=\d{{1,9}}/\d))?         # 2 1/2
     (?P<int>\d{{1,3}}(?P<sep>[,\u2009'_]|(?<!\d[ ]\d)(?<!\d[ ]\d\d)(?<!\d[ ]\d\d\d)[ ])\d{{3}}(?:(?P=sep)\d{{3}})*(?!(?P=sep)?\d)|\d+)?
@@ -234,7 +236,7 @@ def to_number(m:re.Match # of a number
     exp = int(m['exp'] or 0) + sum(_zeros[w] for w in m['scale'].lower().split())
     if m['below']: digits = f"{(int(m['whole'] or 0)*int(m['below']) + int(digits))*10**max(exp, 0)}/{int(m['below'])}"
     elif exp: digits = _shift(digits, exp)
-    minus = (m['sign'] or '+')[0] in '-mnMN' or m['sign2']
+    minus = '-' in (m['sign'] or '') + (m['sign2'] or '')
     return ('-' if minus and digits.strip('0./') else '') + digits + ('%' if m['pct'] else '')
 
 # %% ../nbs/01_verify.ipynb #00000030
@@ -242,11 +244,13 @@ _frac = re.compile(r'\\[dtc]?frac\s?(?:\{\s?(-?\d+)\s?\}\s?\{\s?(\d+)\s?\}|(\d)\
 _halves = {ord(c): ' ' + normalize('NFKC', c).replace('\u2044', '/') for c in '½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞'} | {0x2044: '/'}
 _latex = re.compile(r'[\\{^~]')
 _raised = re.compile(r'[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+')
+_negative = re.compile(r'(?<![\d)\]}]\s)\b(?:minus|negative)\s(?=[$£€¥₹]?\.?\d)', re.I)
 _square = re.compile(r'(?<=[A-Za-z])(\}?)\s?\^\s?(?:-?\d+|\{-?\d+\})')
 
 def _without_latex(s):
     "Numbers as one writes them outside of LaTeX, and units without their exponents."
     if not s.isascii(): s = _raised.sub(lambda m: '^' + normalize('NFKC', m[0]).replace('−', '-'), _apart(s).translate(_halves))
+    if 'inus ' in s or 'egative ' in s: s = _negative.sub('-', s)
     if not _latex.search(s): return s
     s = s.replace('{,}', ',').replace(r'\!', '').replace('\\ ', ' ')
     s = re.sub(r'\\[,;:]|(?<=\d)~(?=\d)', '\u2009', s)
@@ -304,7 +308,7 @@ def _first_number(s, box=False):
         plain = _without_latex(part)
         for m in _number.finditer(plain):
             if _denied_at(plain, m.start()): continue
-            if _another_number(plain, m): return ''
+            if m.end() < len(plain) and _another_number(plain, m): return ''
             return _value(part) if _in_formula(plain, m) or box and plain[m.end():m.end()+1] == '!' else to_number(m)
 
 _two = re.compile(rf'''[ {{}}$]{{0,9}}(?:,?[ ]\(?(?:(?:[^\W\d_]{{1,30}}+[ ]){{0,2}}or[ ]|(?:and/)?{_between}[ ])(?:{_between}[ ]){{0,2}}(?:[A-Za-z][ ]?=)?
@@ -456,14 +460,19 @@ def _leading_letter(s, allowed):
     "The letter that a short text begins with; '' where it is one of several, or no option."
     if not (m := _begins_with_letter(s := s[:200].translate(_letters))): return None
     letter, end = m['letter'].upper(), m.end('letter')
-    if s[end:].lstrip(')]* ')[:1] != ',' and _denied.match(s, end): return None
-    other = _other_letter.match(s, end)
-    several = other and (other[1] or other[2]).upper() != letter and not _denied.match(s, other.end())
-    return '' if several or letter == 'A' and _listing(s[m.start('letter'):]) or allowed and letter not in allowed else letter
+    several, rest = False, s[end:].strip(' .)]}*')
+    if rest:
+        if rest[0] != ',' and _denied.match(s, end): return None
+        other = _other_letter.match(s, end)
+        several = other and (other[1] or other[2]).upper() != letter and not _denied.match(s, other.end())
+    return '' if several or rest and letter == 'A' and _listing(s[m.start('letter'):]) or allowed and letter not in allowed else letter
+
+_not_this = re.compile(r'not\b[^.,\n]{0,20}?(?:,|\bbut\b)\s*')
 
 def _pick(s, allowed, question):
     "The letter in a place where an answer is expected; '' for several, or for no option."
-    s = re.sub(r'^not\b[^.,\n]{0,20}?(?:,|\bbut\b)\s*', '', s[:2000])
+    s = s[:2000]
+    if m := _not_this.match(s): s = s[m.end():]
     letter = _leading_letter(s, allowed)
     if letter is None: return _written_out(_stop.split(s, 1)[0], question) or _lone_letter(s[:200], allowed)
     return letter or _written_out(s, question, part=False) or '' # `E. coli` may be an option
@@ -704,17 +713,17 @@ def as_text(completion # a string, or chat messages as TRL hands them over
     return '' if completion is None else str(completion)
 
 # %% ../nbs/01_verify.ipynb #00000072
-def _read(k, text, labels, question, strict):
-    "What is read out of a completion."
-    if strict and not marked(after_thought(text)[0]): return None
-    return k.read(text, labels, question)
+def _reader(k, strict):
+    "How a completion is read: as the kind does, or only where a mark stands."
+    def read(text, labels=(), question=''): return k.read(text, labels, question) if marked(after_thought(text)[0]) else None
+    return read if strict else k.read
 
 # %% ../nbs/01_verify.ipynb #596025d0
 def extract(kind:str, completion, labels=(), question:str='', 
             strict:bool=False # only what stands in a mark?
            ) -> str|None:
     "The answer in a completion, normalised; None where there is none."
-    a = _read(_kind(kind), as_text(completion), labels, question, strict)
+    a = _reader(_kind(kind), strict)(as_text(completion), labels, question)
     return a.value if a else None
 
 def same(kind:str, a:str, b:str, # two extracted answers
@@ -741,17 +750,21 @@ def _accepted(label): return [as_text(l) for l in label] if isinstance(label, (l
 
 def _to_verdict(same): return Verdict.timed_out if same is None else Verdict.correct if same else Verdict.wrong
 
-def _verdicts(kind, k, rows, seconds):
-    "A verdict for each (completion, label, labels, question, strict)."
-    read = [((k.label or k.read)(label, labels, question), _read(k, completion, labels, question, strict)) 
-            for completion, label, labels, question, strict in rows]
-    pairs = [(gold.value, answer.value) for gold, answer in read if gold and answer]
+def _unlike(kind, completion, label, gold, answer, verdict, strict):
+    "The verdict where reading does not make a completion correct: it may be the label word for word."
+    if gold and answer and label == gold.value: return verdict
+    if kind == 'text' and not completion.strip() + label.strip(): return Verdict.correct
+    return Verdict.correct if _word_for_word(completion, label, strict, not answer) else verdict
+
+def _verdicts(kind, k, rows, strict, seconds):
+    "A verdict for each (completion, label, labels, question)."
+    read_label, read = k.label or k.read, _reader(k, strict)
+    both = [(read_label(label, labels, q), read(completion, labels, q)) for completion, label, labels, q in rows]
+    pairs = [(gold.value, answer.value) for gold, answer in both if gold and answer]
     same = iter(k.same_all(pairs, seconds) if k.same_all and pairs[1:] else [k.same(*p, seconds) for p in pairs])
-    for (gold, answer), (completion, label, _, _, strict) in zip(read, rows):
-        found = _to_verdict(next(same)) if gold and answer else Verdict.unparseable
-        if found != Verdict.correct and _word_for_word(completion, label, strict, not answer): found = Verdict.correct
-        if kind == 'text' and not completion.strip() + label.strip(): found = Verdict.correct
-        yield found
+    for (gold, answer), row in zip(both, rows):
+        verdict = _to_verdict(next(same)) if gold and answer else Verdict.unparseable
+        yield verdict if verdict == 'correct' else _unlike(kind, *row[:2], gold, answer, verdict, strict)
 
 # %% ../nbs/01_verify.ipynb #00000076
 _rank = [Verdict.unparseable, Verdict.wrong, Verdict.timed_out, Verdict.correct]
@@ -764,15 +777,12 @@ def judge_all(kind:str, completions:list, answers, # a label or a list of accept
     "A verdict for each completion; comparisons that take long run side by side."
     k, n = _kind(kind), len(completions)
     each = lambda o: list(o) if isinstance(o, (list, tuple)) else [o]*n
-    rows, owner = [], []
-    for i, (c, answer, q) in enumerate(zip(completions, each(answers), each(questions), strict=True)):
-        accepted = _accepted(answer)
-        rows += [(as_text(c), a, labels, as_text(q), strict) for a in accepted]
-        owner += [i]*len(accepted)
-    found = [k.judge(*r[:4], seconds) for r in rows] if k.judge else _verdicts(kind, k, rows, seconds)
-    best = [Verdict.unparseable]*n
-    for i, v in zip(owner, found): best[i] = max(best[i], v, key=_rank.index)
-    return best
+    accepted = [_accepted(a) for a in each(answers)]
+    given = zip(completions, accepted, each(questions), strict=True)
+    rows = [(as_text(c), label, labels, as_text(q)) for c, many, q in given for label in many]
+    found = iter([k.judge(*r, seconds) for r in rows] if k.judge else _verdicts(kind, k, rows, strict, seconds))
+    best = lambda many: max((next(found) for _ in many), key=_rank.index, default=Verdict.unparseable)
+    return [next(found) if len(many) == 1 else best(many) for many in accepted]
 
 # %% ../nbs/01_verify.ipynb #00000077
 def judge(kind:str, completion, label, # one label, or a list of accepted ones
