@@ -316,7 +316,7 @@ _two = re.compile(rf'''[ {{}}$]{{0,9}}(?:,?[ ]\(?(?:(?:[^\W\d_]{{1,30}}+[ ]){{0,
 _sum = re.compile(r'(?<=[a-z*\d])(?<!\bis)\s\([^()=]*\d\s?[-+*/×÷x]\s?\d[^()=]*\)\W*\Z')
 
 def _two_at_end(s, m, n):
-    "Are these two different numbers, side by side?"
+    "Are the last two numbers different ones, side by side?"
     between = s[m.end():n.start()]
     listed = not between.strip(' ,\u2009') and not s[n.end():].strip(' .*$\n')
     return (listed or len(between) < 40 and _two.fullmatch(between)) and not _same_number(to_number(m), to_number(n))
@@ -390,7 +390,8 @@ def _written_out(s, question, unmarked=False, part=True): # part: also where it 
     hits = [k for k, v in options.items() if v == plain]
     if unmarked: part = s.rstrip(' *')[-1:] in tuple('.!。)') # else it may have been cut off
     if not hits and part and not _denial.search(s): 
-        hits = [k for k, v in options.items() if f' {v} ' in f' {plain} ' and not (unmarked and v not in (plain[:len(v)], plain[-len(v):]))]
+        hits = [k for k, v in options.items() if f' {v} ' in f' {plain} ']
+        if unmarked: hits = [k for k in hits if options[k] in (plain[:len(options[k])], plain[-len(options[k]):])]
     longest = max((options[k] for k in hits), key=len, default='')
     hits = [k for k in hits if options[k] == longest or options[k] not in longest]
     return hits[0] if len(hits) == 1 else None
@@ -465,7 +466,8 @@ def _leading_letter(s, allowed):
         if rest[0] != ',' and _denied.match(s, end): return None
         other = _other_letter.match(s, end)
         several = other and (other[1] or other[2]).upper() != letter and not _denied.match(s, other.end())
-    return '' if several or rest and letter == 'A' and _listing(s[m.start('letter'):]) or allowed and letter not in allowed else letter
+        several = several or letter == 'A' and _listing(s[m.start('letter'):])
+    return '' if several or allowed and letter not in allowed else letter
 
 _not_this = re.compile(r'not\b[^.,\n]{0,20}?(?:,|\bbut\b)\s*')
 
@@ -490,12 +492,14 @@ def read_choice(text:str, labels=(), # the letters there are; () for any
     if len(question) > 20: text = text.replace(question.strip(), '\n') # repeated before it is answered
     if a := marked(text): return Answer(l, a.rule) if (l := _pick(a.value, allowed, question)) else None
     if unfinished: return None
-    if (p := phrased(text)) and (l := _pick(p.value, allowed, question)) is not None: return Answer(l, p.rule) if l else None
+    l = _pick(p.value, allowed, question) if (p := phrased(text)) else None
+    if l is not None: return Answer(l, p.rule) if l else None
     text, right = _listed(text)
     l = _lone_letter(text, allowed)
     if l is None and (not allowed or right in allowed): l = right
     if l is not None: return Answer(l, 'a letter alone') if l else None
-    return Answer(l, 'option written out') if (l := _written_out(text.strip().rpartition('\n')[2], question, unmarked=True)) else None
+    l = _written_out(text.strip().rpartition('\n')[2], question, unmarked=True)
+    return Answer(l, 'option written out') if l else None
 
 # %% ../nbs/01_verify.ipynb #00000051
 @lru_cache(256)
@@ -538,8 +542,9 @@ def _unlisted(text, found, between):
 
 # %% ../nbs/01_verify.ipynb #4da68290
 def _find_label(text, labels, where):
-    "The label that opens the text; else the first (`phrase`), the last (`text`) or the only one (`mark`) that is not denied; '' for several."
-    low, (anywhere, opening) = text.casefold().replace('no yes', 'no, yes'), _patterns(labels) # it denies nothing
+    "The label that opens the text; else the only one in a mark, the first in a phrase, the last in a text; '' for several."
+    low = text.casefold().replace('no yes', 'no, yes') # it denies nothing
+    anywhere, opening = _patterns(labels)
     between = _items_in_text if where == 'text' and len(low) > 80 else _items
     if m := opening.match(low):
         other = anywhere.match(low, between.match(low, m.end(1)).end())
@@ -689,7 +694,8 @@ def _math_label(text, labels=(), question=''):
     s = text.strip()
     all_of_it = Answer(tidy(s), 'all of it') if len(s) < 200 and '\n' not in s else None
     whole = ' ' in s and len(s) < 60 and not re.search(r'[$\\=\n]|[.!?]$', s) and (_few_words.fullmatch(s) or not re.search(r'\b(?:is|are)\b', s))
-    return all_of_it if whole and not _is_formula(s) and not marked(s) and not phrased(s) else read_math(text) or all_of_it
+    if whole and not (_is_formula(s) or marked(s) or phrased(s)): return all_of_it
+    return read_math(text) or all_of_it
 
 # %% ../nbs/01_verify.ipynb #0000006b
 @kind('math', 'a LaTeX or numeric expression, in \\boxed{}', same=equal, same_all=equal_all, label=_math_label)
@@ -746,7 +752,9 @@ def _word_for_word(completion, label, strict, unread=True): # unread: nothing el
     return meant in map(_bare, said)
 
 # %% ../nbs/01_verify.ipynb #f6b6679a
-def _accepted(label): return [as_text(l) for l in label] if isinstance(label, (list, tuple)) else [as_text(label)]
+def _accepted(label):
+    "The answers that a label accepts, as text."
+    return [as_text(l) for l in label] if isinstance(label, (list, tuple)) else [as_text(label)]
 
 def _to_verdict(same): return Verdict.timed_out if same is None else Verdict.correct if same else Verdict.wrong
 
@@ -759,9 +767,10 @@ def _unlike(kind, completion, label, gold, answer, verdict, strict):
 def _verdicts(kind, k, rows, strict, seconds):
     "A verdict for each (completion, label, labels, question)."
     read_label, read = k.label or k.read, _reader(k, strict)
-    both = [(read_label(label, labels, q), read(completion, labels, q)) for completion, label, labels, q in rows]
+    both = [(read_label(label, labels, q), read(said, labels, q)) for said, label, labels, q in rows]
     pairs = [(gold.value, answer.value) for gold, answer in both if gold and answer]
-    same = iter(k.same_all(pairs, seconds) if k.same_all and pairs[1:] else [k.same(*p, seconds) for p in pairs])
+    one_by_one = not k.same_all or len(pairs) < 2
+    same = iter([k.same(*p, seconds) for p in pairs] if one_by_one else k.same_all(pairs, seconds))
     for (gold, answer), row in zip(both, rows):
         verdict = _to_verdict(next(same)) if gold and answer else Verdict.unparseable
         yield verdict if verdict == 'correct' else _unlike(kind, *row[:2], gold, answer, verdict, strict)
@@ -769,7 +778,8 @@ def _verdicts(kind, k, rows, strict, seconds):
 # %% ../nbs/01_verify.ipynb #00000076
 _rank = [Verdict.unparseable, Verdict.wrong, Verdict.timed_out, Verdict.correct]
 
-def judge_all(kind:str, completions:list, answers, # a label or a list of accepted ones for each completion, or one label for all
+def judge_all(kind:str, completions:list, 
+              answers, # for each completion a label or a list of accepted ones; or one label for all
               labels=(), questions='', # the words there are; a question for each completion, or one for all
               seconds:float=1, # for each comparison
               strict:bool=False # only what stands in a mark?
