@@ -273,13 +273,19 @@ _one_more = re.compile(rf'''(?:(?:{_gap}[^\W\d_]{{1,30}}+){{0,2}}?{_gap},?{_gap}
     {_gap}(?:(?:maybe|perhaps|possibly|even)\s)?(?=-?[$£€¥₹]?\.?\d|a\s(?:half|third|quarter)\b)''', re.X)
 _unknowns = re.compile(r'\d\W{0,9}(?:[,;&]|\b(?:or|and)\b)\W{0,9}[A-Za-z]\w?\s?=\s?[-$\\]?\d') # x = 15, y = 16
 
+def _unlike_numbers(one, other):
+    "Are these two answers, and not a fraction and its rounded decimal?"
+    a, b = rational(one.rstrip('%')), rational(other.rstrip('%'))
+    rounded = a is not None and b is not None and (a % 1 or b % 1) and abs(a - b) <= max(abs(a), abs(b))/100
+    return not (rounded or _same_number(one, other))
+
 def _another_number(s, m):
     "Does a different number stand beside this one?"
     if not (more := _one_more.match(s, m.end(), m.end() + 80)): return False
     if not (n := _number.match(s, more.end())): return True
     one, other = to_number(m), to_number(n)
     if more[0].strip(' {}') == '-': return not one.startswith('-') and (rational(other) or 0) > (rational(one) or 0)
-    return not _same_number(one, other)
+    return _unlike_numbers(one, other)
 
 # %% ../nbs/01_verify.ipynb #00000033
 _goes_on = re.compile(r'(?:\\right)?\)?\s?\^(?!\s?\{?\s?(?:\\circ|(?:st|nd|rd|th)\b))|\s?(?:[-+*/×÷·]|\*\*|\\(?:times|cdot|div|pm)|x(?=\s\d))\s?[-($\\{]{0,9}\d|\s?[-+*×·]\s?[b-z]\b|\s?(?:\\(?:sqrt|pi|d?frac|times|cdot|div|pm)\b|[π√])|\)?\(\d+\)', re.I)
@@ -319,7 +325,7 @@ def _two_at_end(s, m, n):
     "Are the last two numbers different ones, side by side?"
     between = s[m.end():n.start()]
     listed = not between.strip(' ,\u2009') and not s[n.end():].strip(' .*$\n')
-    return (listed or len(between) < 40 and _two.fullmatch(between)) and not _same_number(to_number(m), to_number(n))
+    return (listed or len(between) < 40 and _two.fullmatch(between)) and _unlike_numbers(to_number(m), to_number(n))
 
 def _last_number(s, tail=150):
     "The last number in a text, looked for in its tail first."
@@ -454,8 +460,8 @@ def _listed(text):
     return text, right[0] if len(right) == 1 else None
 
 # %% ../nbs/01_verify.ipynb #0000004c
-_other_letter = re.compile(rf"""[)\]*_"'`}}]{{0,9}}(?:\s?(?:[,;/|&+、，或和]|\b{_between}\b)[\W_]{{0,9}}(?:(?:{_between}|option|choice)\b[\W_]{{0,9}}){{0,3}}([A-Z])(?![A-Za-z0-9'’+-]|(?<=[AI])\s(?!here\b)[a-z]) # B, C or
-    | [\W_]{{0,9}}([A-Z])(?![A-Za-z0-9'’+-]|\.\s[a-z])(?=\W{{0,9}}\Z|\s{{0,9}}[,;.:)\]|/&}}*"'`]|\s(?:{_between}|here)\b|\s[A-Z]\b|[^\x00-\x7f]))""", re.I | re.X) # (B)(C)
+_other_letter = re.compile(rf"""[)\]*_"'`}}]{{0,9}}(?:\s?[,;/]?\s?\b{_between}\b[\W_]{{0,9}}(?:(?:{_between}|option|choice)\b[\W_]{{0,9}}){{0,3}}([A-Z])(?![A-Za-z0-9'’+-]|(?<=[AI])\s(?!here\b)[a-z]) # B, C or
+    | [\W_]{{0,9}}(?:(?:option|choice)\s)?([A-Z])(?![A-Za-z0-9'’+-]|\.\s[a-z])(?=\W{{0,9}}\Z|\s{{0,9}}[,;.:)\]|/&}}*"'`]|\s(?:{_between}|here)\b|\s[A-Z]\b|[^\x00-\x7f]))""", re.I | re.X) # (B)(C)
 
 def _leading_letter(s, allowed):
     "The letter that a short text begins with; '' where it is one of several, or no option."
@@ -548,7 +554,8 @@ def _find_label(text, labels, where):
     between = _items_in_text if where == 'text' and len(low) > 80 else _items
     if m := opening.match(low):
         other = anywhere.match(low, between.match(low, m.end(1)).end())
-        if not other or other[0] == m[1] or not _means_no(low, other): return _as_written(m[1], labels)
+        reason = other and re.search(r'[.!?\n]', low[m.end(1):other.start()]) and re.match(r'\s\w', low[other.end():other.end()+2])
+        if not other or other[0] == m[1] or reason or not _means_no(low, other): return _as_written(m[1], labels)
     low = _concession.sub(' ', low)
     hits = _not_denied(low, [m for m in anywhere.finditer(low) if _in_answer(low, m)])
     sure = [m for m in hits if _means_no(low, m)]

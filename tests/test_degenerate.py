@@ -205,3 +205,12 @@ def test_any_accepted_answer_is_right(kind, accepted, right, wrong):
 def test_accepting_several_is_not_accepting_a_list():
     assert judge('choice', '<answer>A, C</answer>', ['A', 'C'], 'ABCD') == 'unparseable'
     assert judge('number', '18 or 18.5', ['18', '18.5']) == 'unparseable'
+
+# ---- remarks after an answer are no second one
+
+remarks = [('number', 'The answer is 2/3 or 0.667.', '2/3'), ('number', '#### 1/3, approximately 0.333', '1/3'), ('choice', 'The answer is C; D would worsen it.', 'C'), ('choice', 'The answer is D. B and C are incorrect.', 'D'),
+    ('choice', 'The answer is C, B is wrong because it is rare.', 'C'), ('choice', '<answer>B. C. difficile</answer>', 'B'), ('choice', 'The answer is (B) C-peptide.', 'B'), ('label', '<answer>neutral. Entailment would need more.</answer>', 'neutral'),
+    ('label', 'Between entailment and neutral, I choose neutral.', 'neutral'), ('yes_no', 'The answer is yes, no further proof is needed.', 'yes')]
+
+@pytest.mark.parametrize('kind, text, expected', remarks)
+def test_remarks(kind, text, expected): assert extract(kind, text, labels.get(kind, ())) == expected
