@@ -46,7 +46,7 @@ def _apart(s):
     return _seam.sub(' ', s)
 
 # %% ../nbs/01_verify.ipynb #0000000a
-_end = re.compile(r'(?:\s{0,9}(?:</s>|<\|[\w-]{1,20}\|>|<end_of_turn>|<eos>))+\s{0,9}\Z')
+_end = re.compile(r'(?:\s{0,9}(?:</s>|<\|[\w-]{1,20}\|>|<end_of_turn>|<eos>)){1,9}\s{0,9}\Z')
 
 # %% ../nbs/01_verify.ipynb #0000000b
 def after_thought(text:str) -> tuple[str, bool]:
@@ -408,7 +408,7 @@ _alone = [re.compile(p) for p in (
     r"(?:\A|[.,:;!?\n(]\s{0,2}|\b(?i:option|choice|answer|letter|statement|that|thus|so|hence|therefore|only|but|and|while|because|since|think|clearly|definitely)\s)\*{0,2}[(\[]?([A-Z])[)\]]?\*{0,2} (?:(?:is|seems|must be) (?:the |most |more )?(?:correct|right|best|better|answer|likely|left\b(?! (?:of|to)))|remains\b)",
     r"(?i:choose|select|pick|option|choice|it is|it's|say|go with|so|hence|thus|therefore|conclude|be|definitely|leaves|leaving),? \*{0,2}[(\[]?([A-Z])\b(?!['’ ](?!(?:because|since|as|over|rather|instead)\b)[a-z])",
     r'(?i:option|choice) \*{0,2}[(\[]?([A-Z])\b', r'\A[\s*(\[]*([A-Z])(?:[)\].:*]+\s|[)\]*]*\s[-–—]\s(?![A-Z]\b)|[)\]*]*,\s(?:not|because|since|as)\b|[)\]*]*\s(?:because|since)\b)', r'(?<!\w)[(\[]([A-Z])[)\]]',
-    r"""(?:\bis|:) ?[*"'`]*([A-Z])[*"'`]*[.!]?["'`}\s]*\Z""", r'(?<!不)(?<!不能)[选選][择擇]?\s?([A-Z])(?![A-Za-z])')]
+    r"""(?:\bis|:) ?[*"'`]{0,9}([A-Z])[*"'`]{0,9}[.!]?["'`}\s]{0,99}\Z""", r'(?<!不)(?<!不能)[选選][择擇]?\s?([A-Z])(?![A-Za-z])')]
 
 # %% ../nbs/01_verify.ipynb #00000047
 _kept_off = re.compile(rf"(?:{_denial.pattern})(?:(?!\b(?:but|so|while|leav)|(?<=wrong\s|rrect\s)and\b)[^.,;\n]){{0,25}}\Z", re.I)
@@ -665,7 +665,7 @@ def _is_formula(s):
     words = re.findall(r'(?<![\\\w])[A-Za-z]{3,}', re.sub(r'\\[a-z]+\{[^{}]*\}', '', s))
     return 0 < len(s) < 300 and '\n' not in s and (not words or len(words) == 1 and not any(map(str.isdigit, s)))
 
-_endings = [re.compile(p) for p in (r'\bare\b(?=.*\d)(.{1,200}?)[.!]?$', r'(?:=|\bis\b|\bequals\b)([^=]{1,200}?)[.!]?$')]
+_endings = [re.compile(p) for p in (r'\bare\b(?=.{0,200}\d)(.{1,200}?)[.!]?$', r'(?:=|\bis\b|\bequals\b)([^=]{1,200}?)[.!]?$')]
 
 def _ending(text):
     "What the last line ends on, where that is a formula."
