@@ -70,7 +70,7 @@ _same_thing = [(re.compile(pattern), to) for pattern, to in [
 
 # %% ../nbs/00b_equal.ipynb #e0000006
 _trig = re.compile(r'\\(?:sin|cos|tan|cot|sec|csc)(?! ?\^ ?\{? ?-)')
-_degrees = re.compile(rf'(\d+(?:\.\d+)?|(?<![A-Za-z])[A-Za-z]|\\theta|\\alpha|\\beta) ?{_circle}')
+_degrees = re.compile(rf'((?<![\d.])\d+(?:\.\d+)?|(?<![A-Za-z])[A-Za-z]|\\theta|\\alpha|\\beta) ?{_circle}')
 _joined = re.compile(r',? ?\\text\{ ?(?:and|or) ?\} ?|(?<=[\d)}\]] )(?:and|or)(?= [\d(\\[-])')
 _relation = re.compile(r'(<|>|\\(?:le|ge|ne)(?![a-z]))')
 
@@ -84,12 +84,11 @@ def tidy(s:str # a LaTeX or plain expression, at most a few hundred characters
     return _around.sub('', s)
 
 # %% ../nbs/00b_equal.ipynb #e000000a
-_number = re.compile(r'([-+]?)\s*(?:\\?\$)?\s*(\d{1,3}(?:,\d{3})+|\d*)(\.\d+)?\s*(\\?%)?')
+_number = re.compile(r'([-+]?) ?(?:\\?\$)? ?(\d{1,3}(?:,\d{3})+|\d*)(\.\d+)? ?(\\?%)?')
 _repeating = re.compile(r'([-+]?)(\d*)\.(\d*)\\(?:overline|bar) ?\{ ?(\d+) ?\}')
-_ratio = re.compile(r'''([-+]?)\s*(\d+(?=\s?\\|\s\d+\s?/))?\s*
-    (?:\\frac\{\s*(-?\d+)\s*\}\{\s*(\d+)\s*\}|(\d+)\s*/\s*(\d+))\s*(\\?%)?''', re.X)
-_scientific = re.compile(r'''([-+]?)\s*(?:(\d+(?:\.\d+)?)\s*(?:\\times|\\cdot|\*)\s*10\s*\^\s*\{?\s*([-+]?\d{1,3})\s*\}?
-    |((?:\d+(?:\.\d+)?[eE]\+?|\d+\.\d+[eE]-|1[eE]-)\d{1,3}))''', re.X) # 2e-1 may be 2·e - 1
+_ratio = re.compile(r'([-+]?) ?(\d+(?= ?\\| \d+ ?/))? ?(?:\\frac\{ ?(-?\d+) ?\}\{ ?(\d+) ?\}|(\d+) ?/ ?(\d+)) ?(\\?%)?')
+_scientific = re.compile(r'''([-+]?) ?(?:(\d+(?:\.\d+)?) ?(?:\\times|\\cdot|\*) ?10 ?\^ ?\{? ?([-+]?\d{1,3}) ?\}?'''
+                         r'''|((?:\d+(?:\.\d+)?[eE]\+?|\d+\.\d+[eE]-|1[eE]-)\d{1,3}))''') # 2e-1 may be 2·e - 1
 _based = re.compile(r'(-?)\(?([0-9A-F]{1,60})\)?_\{?(\d\d?)\}?')
 
 # %% ../nbs/00b_equal.ipynb #e000000b
@@ -146,7 +145,7 @@ def look(a:str, b:str # two tidied expressions
 def _bare(s):
     "Without the spaces, the dots of abbreviations, \\text{} and the braces around one character; `2 3` is not `23`."
     s = re.sub(r'\\text ?\{([^{}]*)\}', r'\1', s)
-    s = re.sub(r'\{\s*(\w?)\s*\}', r'\1', s)
+    s = re.sub(r'\{ ?(\w?) ?\}', r'\1', s)
     return re.sub(r'(?<!\d)\s+|\s+(?!\d)|(?<=[a-z])\.', '', s)
 
 def _depth(s):
@@ -270,7 +269,7 @@ def _as_letter(m):
     return 'q_{%d}' % zlib.crc32(re.sub('[ {}]', '', m[0]).encode())
 
 # %% ../nbs/00b_equal.ipynb #e0000020
-_token = re.compile(r'\s*(?:(\d+(?:\.\d+)?|\.\d+)|\\([a-zA-Z]+)|(q_\{\d+\}|\S))')
+_token = re.compile(r'(\d+(?:\.\d+)?|\.\d+)|\\([a-zA-Z]+)|(q_\{\d+\}|\S)')
 _functions = {name: getattr(cmath, name) for name in 'sin cos tan exp sinh cosh tanh'.split()}
 _functions |= {'arc' + name: getattr(cmath, 'a' + name) for name in ('sin', 'cos', 'tan')}
 _functions |= dict(ln=cmath.log, log=cmath.log10, sec=lambda x: 1/cmath.cos(x), csc=lambda x: 1/cmath.sin(x), cot=lambda x: 1/cmath.tan(x))
