@@ -45,7 +45,7 @@ _same_thing = [(re.compile(pattern), to) for pattern, to in [
     (r'\\[dtc]frac', r'\\frac'),
     (r'\\(frac|binom) ?(\d) ?(\d)', r'\\\1{\2}{\3}'),                    # \frac12
     (r'\\frac ?(\d) ?\{', r'\\frac{\1}{'),
-    (r'(\\frac\{[^{}]*\}) ?(\d)', r'\1{\2}'),
+    (r'(\\frac\{[^{}]*\}) ?(\d+)', r'\1{\2}'),                            # \frac{270}7
     (r'\\left(?![a-z])|\\right(?![a-z])|\\!|\\displaystyle', ''),
     (r'\\varnothing(?![a-z])|\\\{ ?\\\}', r'\\emptyset'),
     (r'\\begin ?\{(?:[pb]?matrix|array)\}(?: ?\{[clr| ]*\})?', r'\\begin{pmatrix}'),
@@ -461,6 +461,7 @@ def _points(a, b):
 def _compare(x, y):
     "True, False, or None where floating point cannot tell."
     difference, size = abs(x - y), max(abs(x), abs(y))
+    if size < 1e-9: return None if difference else True # what is left of a sum that cancels out
     if difference > 1e-7*size: return False
     return True if difference <= 1e-11*size and size < 1e6 else None
 
@@ -657,11 +658,11 @@ def _same(a, b):
     "Values by their difference, relations by their sides; math-verify on sets and what is left, if it rests on something."
     from math_verify import verify
     from sympy import Expr, S
-    from sympy.core.relational import Equality
-    from sympy.logic.boolalg import Boolean, BooleanAtom
+    from sympy.core.relational import Equality, Relational
+    from sympy.logic.boolalg import BooleanAtom, BooleanFunction
     if isinstance(a, BooleanAtom) or isinstance(b, BooleanAtom) or S.EmptySet in (a, b): return False
     if isinstance(a, Equality) and isinstance(b, Equality): return _same_equation(a, b)
-    if isinstance(a, Boolean) or isinstance(b, Boolean): return _same_relation(a, b)
+    if isinstance(a, (Relational, BooleanFunction)) or isinstance(b, (Relational, BooleanFunction)): return _same_relation(a, b)
     if isinstance(a, Expr) and isinstance(b, Expr): return _same_value(a, b)
     logging.getLogger('math_verify').setLevel(logging.ERROR) # it warns that its own timeouts are off; they are ours
     return bool(verify(a, b, timeout_seconds=None))
