@@ -670,8 +670,9 @@ def _same(a, b):
 # %% ../nbs/00b_equal.ipynb #e000003e
 def _same_equation(a, b):
     "Whether left minus right is the same in both, but for a factor."
-    from sympy import simplify
+    from sympy import S, simplify
     x, y = (a.lhs - a.rhs).doit(), (b.lhs - b.rhs).doit()
+    if (x*y).has(S.NaN, S.ComplexInfinity): return False # a division by nought
     return x == y or x != 0 and y != 0 and bool(simplify(x/y).is_number)
 
 def _same_value(a, b):

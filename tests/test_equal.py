@@ -41,7 +41,7 @@ def test_one_step_wrong_of_real_answers():
 known = [('x^2+60=0', 'x^2+50=0'), (r'30\text{ mph}', r'30\text{ mph}, 40\text{ mph}'), ('52_6', '52_8'), ('dt/dx', 'dx/dt'), ('I(0)e^{t}', 'I(0)e^{-t}'), (r'12\text{ cm}^3', r'12\text{ cm}^2'),
     ('1/1000001', '1/1000000'), ('11a+c', '7=11a+c'), (r'4\text{ min}', r'4\text{ s}'), ('HT', 'TH'), ('cat', 'act'), (r'\frac{dy}{dx}=2x', r'\frac{dy}{dx}=26x'), (r'2\mathbf{i}-3\mathbf{j}', r'2\mathbf{i}+3\mathbf{j}'),
     ('321_4', '321'), ('1.6e-19', '1.6e-18'), (r'\frac{1}{2^{98}}', r'-\frac{1}{2^{98}}'), (r'\frac{mv_0}{M+m}', r'\frac{mv_0}{m+m}'), ("f'(2)", 'f(2)'), (r'm\ddot{x}', r'm\dot{x}'), ('(1,2,3)', r'\{1,2,3\}'),
-    (r'[-\infty,2)\cup(3,4)', r'(-\infty,2)\cup(3,4)'), (r'7\mod 12', r'7\mod 17'), ('2x-y=0', '8x-y=0'), (r'\frac{3}{4}', r'\frac{3}{0}'), (r'\ln 2', r'\ln 0'), ('minus 5 degrees', '5'), ('3:30 pm', '30'),
+    (r'[-\infty,2)\cup(3,4)', r'(-\infty,2)\cup(3,4)'), (r'7\mod 12', r'7\mod 17'), ('2x-y=0', '8x-y=0'), (r'\frac{3}{4}', r'\frac{3}{0}'), (r'\ln 2', r'\ln 0'), (r'm = \frac{3}{4}', r'm = \frac{3}{0}'), ('minus 5 degrees', '5'), ('3:30 pm', '30'),
     ('3:30 pm', '3:30 am'), ('36,00', '36000'), (r'\text{(D)}', r'\text{(D) or (E)}'), ('PV = nRT', 'pV = nRT'), ('a > b', 't > b'), (r'\log_{12} 5', r'\log_{2} 5'), ('x_{11}', 'x_1'), ('5 apples', '5 pears'),
     (r'\binom{n}{2}', r'\binom{2}{n}'), ('(x+1)^2', 'x+1^2'), (r'2\,\mathrm{m/s}', r'2\,\mathrm{m/s^2}'), ('2^{2004}', '2^{2004}-3'), ('p_1V_1=p_2V_2', 'p_2V_2'), (r'\frac{270}7', r'\frac{270}71'), ('0.1234567', '0.1234568')]
 
