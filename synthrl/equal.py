@@ -6,7 +6,7 @@
 __all__ = ['tidy', 'rational', 'close', 'look', 'arithmetic', 'settle', 'Workers', 'equal', 'equal_all']
 
 # %% ../nbs/00b_equal.ipynb #00000003
-import atexit, cmath, json, logging, os, queue, re, select, subprocess, sys, threading, time, zlib
+import atexit, cmath, json, logging, math, os, queue, re, select, subprocess, sys, threading, time, zlib
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from functools import lru_cache
@@ -14,130 +14,266 @@ from pathlib import Path
 from fastcore.basics import patch
 import synthrl
 
-# %% ../nbs/00b_equal.ipynb #00000006
-_unicode = str.maketrans({'−': '-', '–': '-', '﹣': '-', '－': '-', '×': r'\times ', '·': r'\cdot ', '⋅': r'\cdot ', '÷': '/', 'π': r'\pi ', '∞': r'\infty ', '≤': r'\le ', '≥': r'\ge ', 
-    '≠': r'\ne ', '≈': r'\approx ', '∪': r'\cup ', '∩': r'\cap ', '∅': r'\emptyset ', '°': r'^\circ ', '±': r'\pm ', '½': r'\frac{1}{2}', '¼': r'\frac{1}{4}', '¾': r'\frac{3}{4}', '′': "'",
-    '∖': r'\\setminus ', '²': '^2', '³': '^3', '\u00a0': ' ', '\u2009': ' ', '\u202f': ' ', '％': r'\%', 'θ': r'\theta ', 'α': r'\alpha ', 'β': r'\beta '})
+# %% ../nbs/00b_equal.ipynb #e0000004
+_signs = {'−': '-', '–': '-', '﹣': '-', '－': '-', '×': r'\times ', '·': r'\cdot ', '⋅': r'\cdot ', '÷': '/', '∕': '/', '⁄': '/',
+    '∞': r'\infty ', '±': r'\pm ', '≤': r'\le ', '≥': r'\ge ', '≠': r'\ne ', '≈': r'\approx ', '∈': r'\in ', '∪': r'\cup ',
+    '∩': r'\cap ', '∖': r'\setminus ', '∅': r'\emptyset ', '°': r'^\circ ', '½': r'\frac{1}{2}', '¼': r'\frac{1}{4}',
+    '¾': r'\frac{3}{4}', '′': "'", '％': r'\%', '\u00a0': ' ', '\u2009': ' ', '\u202f': ' '}
+_greek = '''alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega
+    Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega'''.split()
+_unicode = {ord(c): to for c, to in _signs.items()}
+_unicode |= {ord(c): f'\\{name} ' for c, name in zip('αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΣΦΨΩ', _greek, strict=True)}
+_raised = re.compile(r'([⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹]+)|([₀₁₂₃₄₅₆₇₈₉]+)')
+_level = str.maketrans('⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉', '-+01234567890123456789')
+
+def _in_latex(s):
+    "LaTeX for the signs that Unicode has."
+    s = _raised.sub(lambda m: ('^' if m[1] else '_') + '{' + m[0].translate(_level) + '}', s)
+    return s.translate(_unicode)
+
+# %% ../nbs/00b_equal.ipynb #e0000005
 _blank = re.compile(r'(?<!\\)\\[,;:> ]|\\q?quad(?![a-z])|\\hspace\*?\{[^{}]*\}|(?<=[\d}])~|\s')
 _around = re.compile(r'^[\s*_`$]+|(?<![\s*_`$.,;:\\^])[\s*_`$.,;:\\]+\Z') # emphasis, spaces, full stops; z^* keeps its star
-_counts = r'(?:.* )?(?:hundred|thousand|million|billion|trillion|tenth|half|halves)|(?:percent|and|or|plus|minus|over|choose|squared|cubed|factorial|mod)\b|times .'
-_same_thing = [(re.compile(p), r) for p, r in [
-    (r' +', ' '), (r',\\! ?', ','), (r'√ ?\(([^()]*)\)', r'\\sqrt{\1}'), (r'√ ?(\w+)', r'\\sqrt{\1}'), (r'\\[dtc]frac', r'\\frac'), (r'\\(frac|binom) ?(\d) ?(\d)', r'\\\1{\2}{\3}'), 
-    (r'\\left(?![a-z])|\\right(?![a-z])|\\!|\\displaystyle', ''), (r'\\varnothing|\\(?:left)?\\\{ ?\\(?:right)?\\\}', r'\\emptyset'), (r'^\\approx ?|^[A-Za-z] ?\\in ?(?=[\[(\\])', ''),
-    (r'\\(?:text|mathrm|textbf|mathbf|textit|boldsymbol|textrm|mbox) ?\{ ?([^{}]*)\}', r'\\text{\1}'), (r'^\{((?:\\text\{[^{}]*\}|[^{},])*)\}$', r'\1'), 
-    (r'^\\text\{(?![A-Za-z]{2,3}\}$|[A-Za-z]{1,3}(?: [A-Za-z]{1,3})+\}$)([^{}]*)\}$', r'\1'), # \text{no} stays: n·o it is not
-    (r'(?<![\d.^_])(\d{1,3}) (?=\d{3}(?![\d/]))', r'\1'), (rf'^(-?[\d.,/]*\d) (?!{_counts})[A-Za-z]{{3}}[A-Za-z ]*$', r'\1'), (r'\{,\}', ','), (r'>=', r'\\ge '), (r'<=', r'\\le '), (r' != ', r' \\ne '), (r'\^ ?-(\d+|[A-Za-z])', r'^{-\1}'),
-    (r'\^ ?(?:\{ ?\\circ ?\}|\\circ) ?(?:\\text\{)?([CF])(?![A-Za-z])\}?', r'^\\circ \1'), (r'(?:\^ ?(?:\{ ?\\circ ?\}|\\circ)|\\degrees?(?![a-z]))(?! [CF](?![A-Za-z]))', ' '), (r'^\(([A-Za-z])\)$', r'\1'), (r' +', ' ')]]
+_circle = r'\^ ?(?:\{ ?\\circ ?\}|\\circ)'
+_same_thing = [(re.compile(pattern), to) for pattern, to in [
+    (r' +', ' '),
+    (r',\\! ?|\{,\}', ','),                                              # 10,\!000
+    (r'(?<![\\A-Za-z])(sqrt|pi|sin|cos|tan|arctan|arcsin|ln|log|exp)(?![A-Za-z])', r'\\\1'),
+    (r'(?<=[\w)}])\*\*(?=[\w({-])', '^'),                                # 2**(1/4)
+    (r'(?:√|\\sqrt) ?\(([^()]*)\)', r'\\sqrt{\1}'),
+    (r'√ ?(\w+)', r'\\sqrt{\1}'),
+    (r'\\[dtc]frac', r'\\frac'),
+    (r'\\(frac|binom) ?(\d) ?(\d)', r'\\\1{\2}{\3}'),                    # \frac12
+    (r'\\frac ?(\d) ?\{', r'\\frac{\1}{'),
+    (r'(\\frac\{[^{}]*\}) ?(\d+)', r'\1{\2}'),                            # \frac{270}7
+    (r'\\left(?![a-z])|\\right(?![a-z])|\\!|\\displaystyle', ''),
+    (r'\\varnothing(?![a-z])|\\\{ ?\\\}', r'\\emptyset'),
+    (r'\\begin ?\{(?:[pb]?matrix|array)\}(?: ?\{[clr| ]*\})?', r'\\begin{pmatrix}'),
+    (r'\\end ?\{(?:[pb]?matrix|array)\}', r'\\end{pmatrix}'),
+    (r'\\(angle|triangle) ?\{([A-Za-z]+)\}', r'\\\1 \2'),
+    (r'^\\approx ?|^[A-Za-z] ?\\in ?(?=[\[(\\])', ''),                   # x \in [0,1)
+    (r'\\(?:text|mathrm|textbf|mathbf|textit|boldsymbol|textrm|mbox) ?\{ ?([^{}]*)\}', r'\\text{\1}'),
+    (r'^\{((?:\\text\{[^{}]*\}|[^{},])*)\}$', r'\1'),
+    (r'^\\text\{(?![A-Za-z]{2,3}\}$|[A-Za-z]{1,3}(?: [A-Za-z]{1,3})+\}$)([^{}]*)\}$', r'\1'), # \text{no} stays
+    (r'(?<![\d.^_])(\d{1,3}) (?=\d{3}(?![\d/]))', r'\1'),                # 1 234 567
+    (r'(?<=\d) ?(?:\\text\{ ?percent ?\}|percent(?![a-z]))', r'\\%'),
+    (r'^(?:minus|negative) (?=\d)', '-'),
+    (r'>=|\\geq(?![a-z])', r'\\ge '),
+    (r'<=|\\leq(?![a-z])', r'\\le '),
+    (r' != |\\neq(?![a-z])', r' \\ne '),
+    (r'\^ ?-(\d+|[A-Za-z])', r'^{-\1}'),
+    (r'(?<!\\log)_(\d\d+)', r'_{\1}'),                                   # x_10
+    (rf'{_circle} ?(?:\\text\{{)?([CF])(?![A-Za-z])\}}?', r'^\\circ \1'),
+    (rf'(?:{_circle}|\\degrees?(?![a-z]))(?! [CF](?![A-Za-z]))', ' '),   # 90^\circ
+    (r'^\(([A-Za-z])\)$', r'\1'),
+    (r' +', ' ')]]
 
-# %% ../nbs/00b_equal.ipynb #00000007
+# %% ../nbs/00b_equal.ipynb #e0000006
 _trig = re.compile(r'\\(?:sin|cos|tan|cot|sec|csc)(?! ?\^ ?\{? ?-)')
-_degrees = re.compile(r'(\d+(?:\.\d+)?|(?<![A-Za-z])[A-Za-z]|\\theta|\\alpha|\\beta) ?\^ ?(?:\{ ?\\circ ?\}|\\circ)')
+_degrees = re.compile(rf'((?<![\d.])\d+(?:\.\d+)?|(?<![A-Za-z])[A-Za-z]|\\theta|\\alpha|\\beta) ?{_circle}')
+_joined = re.compile(r',? ?\\text\{ ?(?:and|or) ?\} ?|(?<=[\d)}\]] )(?:and|or)(?= [\d(\\[-])')
+_relation = re.compile(r'(<|>|\\(?:le|ge|ne)(?![a-z]))')
 
-# %% ../nbs/00b_equal.ipynb #00000008
 def tidy(s:str # a LaTeX or plain expression, at most a few hundred characters
         ) -> str:
     "The expression with its many ways of writing brought to one."
-    s = s.translate(_unicode) if not s.isascii() else s
-    s = _around.sub('', _blank.sub(' ', s))
+    s = _around.sub('', _blank.sub(' ', s if s.isascii() else _in_latex(s)))
     if 'circ' in s and _trig.search(s): s = _degrees.sub(r'\\frac{\1\\pi}{180}', s)
     for pattern, to in _same_thing: s = pattern.sub(to, s)
+    if not _relation.search(s): s = _joined.sub(',', s)
     return _around.sub('', s)
 
-# %% ../nbs/00b_equal.ipynb #0000000c
-_number = re.compile(r'([-+]?)\s*(?:\\?\$)?\s*(\d{1,3}(?:,\d{3})+|\d*)(\.\d+)?\s*(\\?%)?')
+# %% ../nbs/00b_equal.ipynb #e000000a
+_number = re.compile(r'([-+]?) ?(?:\\?\$)? ?(\d{1,3}(?:,\d{3})+|\d*)(\.\d+)? ?(\\?%)?')
 _repeating = re.compile(r'([-+]?)(\d*)\.(\d*)\\(?:overline|bar) ?\{ ?(\d+) ?\}')
-_ratio = re.compile(r'([-+]?)\s*(?:\\frac\{\s*(-?\d+)\s*\}\{\s*(\d+)\s*\}|(?:(\d+) )?(\d+)\s*/\s*(\d+))')
+_ratio = re.compile(r'([-+]?) ?(\d+(?= ?\\| \d+ ?/))? ?(?:\\frac\{ ?(-?\d+) ?\}\{ ?(\d+) ?\}|(\d+) ?/ ?(\d+)) ?(\\?%)?')
+_scientific = re.compile(r'''([-+]?) ?(?:(\d+(?:\.\d+)?) ?(?:\\times|\\cdot|\*) ?10 ?\^ ?\{? ?([-+]?\d{1,3}) ?\}?'''
+                         r'''|((?:\d+(?:\.\d+)?[eE]\+?|\d+\.\d+[eE]-|1[eE]-)\d{1,3}))''') # 2e-1 may be 2·e - 1
+_based = re.compile(r'(-?)\(?([0-9A-F]{1,60})\)?_\{?(\d\d?)\}?')
 
-# %% ../nbs/00b_equal.ipynb #0000000d
+# %% ../nbs/00b_equal.ipynb #e000000b
 def rational(s:str # a tidied expression
             ) -> Fraction|None:
-    "The number that a plain decimal, percentage or fraction stands for, or None."
+    "The number that a plain decimal, percentage, fraction or power of ten stands for, or None."
     if len(s) > 200: return None
     if (m := _number.fullmatch(s)) and (m[2] or m[3]):
         value = Fraction((m[2].replace(',', '') or '0') + (m[3] or ''))/(100 if m[4] else 1)
     elif m := _ratio.fullmatch(s):
-        above, below = int(m[2] or m[5]), int(m[3] or m[6])
-        if not below: return None
-        value = Fraction(above, below) + int(m[4] or 0)
+        whole, above, below = int(m[2] or 0), int(m[3] or m[5]), int(m[4] or m[6])
+        if not below or whole and not 0 < above < below: return None # 2 3/2 is a product, if anything
+        value = (whole + Fraction(above, below))/(100 if m[7] else 1)
+    elif m := _scientific.fullmatch(s):
+        value = Fraction(m[4]) if m[4] else Fraction(m[2])*Fraction(10)**int(m[3])
     elif m := _repeating.fullmatch(s): # 0.1\overline{6} is 16 - 1 ninetieths
         value = Fraction(int('0' + m[2] + m[3] + m[4]) - int('0' + m[2] + m[3]), 10**len(m[3])*(10**len(m[4]) - 1))
     else: return None
     return -value if m[1] == '-' else value
 
-# %% ../nbs/00b_equal.ipynb #00000010
-def close(a:Fraction, b:Fraction) -> bool:
-    "Equal but for the last digits that somebody rounded away."
-    return a == b or abs(a - b) <= min(Fraction(1, 10**6), max(abs(a), abs(b))/10**5)
+# %% ../nbs/00b_equal.ipynb #e000000e
+def _places(x):
+    "How many decimals a number has; 99 where they have no end."
+    return next((k for k in range(20) if not 10**k % x.denominator), 99)
 
-# %% ../nbs/00b_equal.ipynb #00000013
+def close(a:Fraction, b:Fraction) -> bool:
+    "Equal, or one of them is the other cut to fewer decimals: six digits at least, and within a millionth."
+    if a == b: return True
+    if abs(a - b) > Fraction(1, 10**6): return False
+    few, many = sorted((_places(a), _places(b)))
+    short = a if _places(a) == few else b
+    return few < many and abs(short) >= Fraction(10**5, 10**few) and abs(a - b) < Fraction(1, 10**few)
+
+# %% ../nbs/00b_equal.ipynb #e0000012
+_scale = re.compile(r'''hundred|thousand|illion|tenth|\bhalf|halves
+    |(?<=\d)(?:\\text\{|[ ])+(?:squared|cubed|factorial|and[ ]a|or[ ]more|or[ ]less)\b|(?:at|more|less)[ ](?:least|most|than)''', re.X)
+_gap = re.compile(r'''(?<![\w^.])\d+(?:\.\d+)?[ ]\d+(?![\d/]) | (?<=\d)\\text\{[ ]?(?!and|or)[^{}]*\}[ ]?\d   # 2 3, 5 ft 6 in
+    | (?<=\d),0\d(?!\d(?!\d))''', re.X)                                                                          # 36,00
+_option = re.compile(r'(?:\\text\{)?\(?([A-Z])\)[ }](?! ?(?:\\text\{ ?)?(?:or|and)\b| ?[,;])|(?:\\text\{)?([A-Z])[.:] ')
+
 def look(a:str, b:str # two tidied expressions
         ) -> bool|None:
     "The verdict where no algebra is needed; None where it is."
     if not a or not b: return False
     if _bare(a) == _bare(b): return True
-    if len(a) == 1 and (m := re.match(r'(?:\\text\{)?\(?([A-Z])\)[ }]|(?:\\text\{)?([A-Z])[.:] ', b)): return a == (m[1] or m[2])
-    if a.isalpha() and len(a) > 1 and a.casefold() == b.casefold(): return True
-    (x, unit), (y, other) = _measured(a), _measured(b)
-    if x is not None and y is not None: return (unit == other or not (unit and other) and '%' not in a + b) and _same_number(x, y, a, b)
-    if _is_words(a) or _is_words(b) or _is_name(a) and _is_name(b): return _as_words(a) == _as_words(b)
+    if len(a) == 1 and (m := _option.match(b)): return a == (m[1] or m[2])
+    x, y = _value(a), _value(b)
+    if x is not None and y is not None: return _same_number(x, y, a, b)
+    if _is_words(a) or _is_words(b): return _as_words(a) == _as_words(b)
     if set(_scale.findall(a)) != set(_scale.findall(b)) or _gap.search(a) or _gap.search(b): return False
     if max(len(a), len(b)) > 1000 or max(_depth(a), _depth(b)) > 40: return False
 
-# %% ../nbs/00b_equal.ipynb #00000014
-_scale = re.compile(r'hundred|thousand|illion|tenth|\bhalf|halves|(?<=\d)(?:\\text\{| )+(?:squared|cubed|factorial|and a|or more|or less)\b|(?:at|more|less) (?:least|most|than)')
-_gap = re.compile(r'(?<![\w^.])\d+(?:\.\d+)? \d+(?![\d/])|(?<=\d)\\text\{ ?(?!and|or)[^{}]*\} ?\d') # 2 3 or 5 ft 6 in: math-verify adds the two, or drops one
-
+# %% ../nbs/00b_equal.ipynb #e0000013
 def _bare(s):
     "Without the spaces, the dots of abbreviations, \\text{} and the braces around one character; `2 3` is not `23`."
     s = re.sub(r'\\text ?\{([^{}]*)\}', r'\1', s)
-    s = re.sub(r'\{\s*(\w?)\s*\}', r'\1', s)
+    s = re.sub(r'\{ ?(\w?) ?\}', r'\1', s)
     return re.sub(r'(?<!\d)\s+|\s+(?!\d)|(?<=[a-z])\.', '', s)
 
 def _depth(s):
     "How deep the brackets nest."
     deep = most = 0
     for c in s:
-        if c in '({[': deep += 1; most = max(most, deep)
+        if c in '({[':
+            deep += 1
+            most = max(most, deep)
         elif c in ')}]': deep -= 1
     return most
 
-# %% ../nbs/00b_equal.ipynb #00000016
-_text = re.compile(r'\\text\{([^{}]*)\}')
+def _same_number(x, y, a, b):
+    "Equal as numbers, or with a per cent sign on one side, or as lists of three-digit numbers: `300,200,100`."
+    if close(x, y): return True
+    if ('%' in a) != ('%' in b) and close(x*(100 if '%' in a else 1), y*(100 if '%' in b else 1)): return True
+    return a.count(',') > 1 and len(a) == len(b) == 4*a.count(',') + 3 and sorted(a.split(',')) == sorted(b.split(','))
 
-def _as_words(s): 
-    return _text.sub(r'\1', s).casefold().strip()
+# %% ../nbs/00b_equal.ipynb #e0000014
+def _value(s):
+    "A plain number, also one in another base."
+    if '_' not in s: return rational(s)
+    m = _based.fullmatch(_text.sub(r'\1', s).replace(' ', ''))
+    if not m or not 1 < int(m[3]) < 37 or max(int(d, 36) for d in m[2]) >= int(m[3]): return None
+    return Fraction(int(m[1] + m[2], int(m[3])))
+
+# %% ../nbs/00b_equal.ipynb #e0000016
+_text = re.compile(r'\\text\{([^{}]*)\}')
+_spoken = re.compile(r'[aeiouy]..|..[aeiouy]|.[aeiouy].|\bno\b', re.I)
+
+def _as_words(s):
+    "In small letters, unless it cannot be spoken: mgh is not Mgh."
+    s = _text.sub(r'\1', s).strip()
+    return s.casefold() if _spoken.search(s) else s
 
 def _is_words(s):
     "Prose or a name: sympy would read `listen` as l·i·s·t·e·n and find `silent` equal to it."
     m = _text.fullmatch(s)
     words = re.split(r"[ '-]+", (m[1] if m else s).strip())
-    return all(w.isalpha() for w in words if w) and (len(words[0]) > (1 if m else 3) or len(words) > 1 and max(map(len, words)) > (0 if m else 2))
+    if not all(w.isalpha() for w in words if w): return False
+    if len(words) > 1: return max(map(len, words)) > (0 if m else 2)
+    return len(words[0]) > (1 if m or s.isupper() else 2)
 
-def _is_name(s): 
-    "Three capitals or more, or a Roman number."
-    return s.isalpha() and s.isupper() and (len(s) > 2 or set(s) <= set('IVX'))
+# %% ../nbs/00b_equal.ipynb #e0000019
+_units = '''m meter metre|cm centimeter centimetre|mm millimeter millimetre|km kilometer kilometre|nm|dm|in inch inche
+    |ft foot feet|yd yard|mi mile|g gram|kg kilogram|mg milligram|lb pound|oz ounce|s sec second|ms millisecond|min minute
+    |h hr hour|day|week|month|year yr|L l liter litre|mL ml|N newton|J joule|kJ kilojoule|W watt|kW|V volt|A amp ampere
+    |C coulomb|K kelvin|T tesla|Hz hertz|kHz|MHz|Pa|kPa|eV|keV|MeV|dB|mol mole|rad radian|H|F|Omega ohm|mph|rpm|atm|cal|kcal
+    |$ dollar usd|¢ cent|£|€ euro|¥|₹|°C|°F|am|pm'''
+_units = {name: names.split()[0] for names in _units.split('|') for name in names.split()}
+_part = re.compile(r'''(?P<per>/|per(?![a-z])) | (?P<how>sq|square|cubic|cu)(?![a-z])
+    | (?P<name>(?:°|[^\W\d_])+|[$£€¥₹¢])(?:[ ]?(?:\^(?P<power>-?\d)|(?P<said>squared|cubed)))? | [ ()-]''', re.X)
+_no_unit = re.compile(r'''\b(?:hundred|thousand|[mbtr]+illion|tenths?|hal(?:f|ves)|percent|and|or|plus|minus|over|choose
+    |factorial|mod|times(?=[ ]\w)|if|for|with|to|is|are)\b''', re.X)
 
-# %% ../nbs/00b_equal.ipynb #00000018
-_one, _two = '[mghsLNJWV]', r'[kcmnd]m|in|ft|yd|mi|[km]g|lbs?|oz|ms|secs?|min|hrs?|m[lL]|k[JW]|Hz|mol|mph|rad|units?'
-_with_unit = re.compile(rf'(?P<money>[£€¥₹])? ?(?P<number>[^A-Za-z€£¥₹]*\d|[-+]?\\frac\{{\d+\}}\{{\d+\}}) ?(?:\\text\{{ ?)?(?:(?:(?:sq|cu)\.? ?|square |cubic )?'
-    rf'(?P<unit>\^\\circ [CF]|[£€¥₹]|(?:(?<=[ {{]){_one}|{_two})(?![A-Za-z]))\.?\}}?(?:\^\{{?[23]\}}?)?(?: ?(?:/|per ) ?(?:[A-Za-z]{{3,}}|{_one}|{_two})(?:\^\{{?2\}}?)?)?\}}?)?')
+def _unit(s):
+    "A unit as powers of what it is made of, {'m': 1, 's': -2}; None for what is no unit."
+    bare = re.sub(r'\\(?:text|mathrm|cdot|times)(?![a-z])|[{}~]', ' ', s.replace(r'^\circ ', '°')).replace('\\', '')
+    bare = re.sub(r'(?<=[A-Za-z])\.', '', re.sub(r' ?\^ ?', '^', bare))
+    found, at, way, how = {}, 0, 1, 1
+    if _no_unit.search(bare): return None
+    while at < len(bare):
+        if not (m := _part.match(bare, at)): return None
+        at = m.end()
+        if m['per']: way = -1
+        elif m['how']: how = 3 if m['how'][0] == 'c' else 2
+        elif m['name']:
+            name, power = _unit_name(m['name']), m['power'] or dict(squared=2, cubed=3).get(m['said'], how)
+            found[name] = found.get(name, 0) + way*int(power)
+            how = 1
+    found.pop('degree', None)
+    return found
+
+def _unit_name(word):
+    "hrs, hour and hours are h; a word that is no unit loses its plural."
+    word = word if len(word) < 3 else word.rstrip('s')
+    return _units.get(word) or _units.get(word.lower()) or word.lower()
+
+def _same_unit(u, v):
+    "Two units are one where one is left away, or where they differ in words alone: 5 red apples are 5 apples."
+    if not u or not v or u == v: return True
+    differ = {name for name in u.keys() | v.keys() if u.get(name) != v.get(name)}
+    return differ.isdisjoint(_units.values()) and not u.keys().isdisjoint(v.keys())
+
+# %% ../nbs/00b_equal.ipynb #e000001a
+_one = '[mghsLNJWVKTA]'
+_two = r'[kcmnd]m|in|ft|yd|mi|[km]g|lbs?|oz|ms|secs?|min|hrs?|m[lL]|k[JW]|[MkG]?Hz|[Mk]?eV|k?Pa|mol|mph|rad|dB|units?'
+_money = re.compile(r'([-+]?) ?(?:\\(?=\$))?([$£€¥₹]) ?')
+_tail = re.compile(rf'''(?:(?<=[\d)}}!])|(?<=\\pi)|(?<=\\pi[ ]))[ ]?(?=\\(?:text|mathrm)\{{ | (?<=\d[ ])(?:{_one})(?![A-Za-z])
+    | (?<=[ ])[A-Za-z]{{3}} | (?:{_two}|sq|cu|[ap]\.?m)(?![A-Za-z]) | \\Omega | \^\\circ[ ][CF] | [£€¥₹¢] | [^\W\d_a-zA-Z])''', re.X)
+_free = re.compile(r'(?<![\\A-Za-z])(?![ei](?![A-Za-z]))[A-Za-z]')
 
 def _measured(s):
-    "(number, unit), with '' for no unit; (None, '') for what is no number with a unit."
-    if (x := rational(s)) is not None or len(s) > 200 or not (m := _with_unit.fullmatch(s)): return x, '$'*('$' in s)
-    unit = m['unit'] or m['money'] or ''
-    if len(unit) > 2: unit = unit.rstrip('s')
-    return rational(m['number']), dict(sec='s', hr='h', ml='mL').get(unit, unit)
+    "(value, unit) of a quantity, with {} for no unit."
+    if m := _money.match(s): return m[1] + s[m.end():], {m[2]: 1}
+    if not (m := _tail.search(s)) or (unit := _unit(s[m.end():])) is None: return s, {}
+    value = s[:m.start()]
+    word = not unit.keys() <= set(_units.values())
+    return (s, {}) if word and (_free.search(value) or '=' in value) else (value, unit)
 
-def _same_number(x, y, a, b):
-    "Equal as numbers, or with a per cent sign on one side, or as lists of three-digit numbers: `300,200,100`."
-    if close(x, y) or ('%' in a) != ('%' in b) and close(x*(100 if '%' in a else 1), y*(100 if '%' in b else 1)): return True
-    return a.count(',') > 1 and len(a) == len(b) == 4*a.count(',') + 3 and sorted(a.split(',')) == sorted(b.split(','))
+# %% ../nbs/00b_equal.ipynb #e000001e
+_index = r'(?:_(?:\w|\\[a-z]+|\{[^{}]*\}))?'
+_d = r'(?:d|\\partial)'
+_one_thing = re.compile(rf'''
+      \\frac\{{[ ]?{_d}(?:\^\{{?\d\}}?)?[ ]?\\?[A-Za-z]+[ ]?\}}\{{[ ]?{_d}[ ]?\\?[A-Za-z]+(?:\^\{{?\d\}}?)?[ ]?\}} # dy/dx
+    | (?<![A-Za-z\\])d[A-Za-z]/d[A-Za-z](?![A-Za-z])
+    | \\text\{{[ ]?(?!or\b|and\b)[^{{}}]*\}}{_index}                     # words
+    | \\(?:d?dot|vec|bar|hat|tilde|overline|overrightarrow)(?:\{{[^{{}}]*\}}|[ ]?[A-Za-z]){_index}
+    | \\(?:angle|triangle|measuredangle)[ ]?[A-Za-z]+
+    | [fgFGP]'*\((?:[^()]|\([^()]*\))*\)                                 # f(x), P(A)
+    | (?:\\[A-Za-z]+|[A-Za-z]){_index}'*(?:\(-?\d+(?:\.\d+)?\))?         # x_1, f'(2), I(0), and plain letters and commands
+    ''', re.X)
+_plain = re.compile(r'\\?[A-Za-z]+|\\(?:log|sum|prod|lim|i*int|min|max|big[a-z]+)_.*|\\[a-z]+\(.*')
 
-# %% ../nbs/00b_equal.ipynb #0000001f
-_token = re.compile(r'\s*(?:(\d+(?:\.\d+)?|\.\d+)|\\([a-zA-Z]+)|(\S))')
-_functions = dict(sin=cmath.sin, cos=cmath.cos, tan=cmath.tan, ln=cmath.log, log=None, exp=cmath.exp, arctan=cmath.atan, sinh=cmath.sinh, cosh=cmath.cosh)
-_greek = set('alpha beta gamma delta theta lambda mu omega phi rho sigma tau varphi'.split())
+def _opaque(s):
+    "What is one thing though it is written with many signs becomes one letter: dy/dx, x_1, f'(2), I(0), words."
+    return _one_thing.sub(_as_letter, s)
+
+def _as_letter(m):
+    if _plain.fullmatch(m[0]): return m[0]
+    return 'q_{%d}' % zlib.crc32(re.sub('[ {}]', '', m[0]).encode())
+
+# %% ../nbs/00b_equal.ipynb #e0000020
+_token = re.compile(r'(\d+(?:\.\d+)?|\.\d+)|\\([a-zA-Z]+)|(q_\{\d+\}|\S)')
+_functions = {name: getattr(cmath, name) for name in 'sin cos tan exp sinh cosh tanh'.split()}
+_functions |= {'arc' + name: getattr(cmath, 'a' + name) for name in ('sin', 'cos', 'tan')}
+_functions |= dict(ln=cmath.log, log=cmath.log10, sec=lambda x: 1/cmath.cos(x), csc=lambda x: 1/cmath.sin(x), cot=lambda x: 1/cmath.tan(x))
+_names = {*_greek, 'varepsilon', 'varphi', 'hbar', 'ell'} - {'pi'}
 
 class _Unsure(Exception): "Not in the grammar: sympy's turn."
 
@@ -160,7 +296,7 @@ class _Calculator:
         if self.peek(): raise _Unsure
         return v
 
-# %% ../nbs/00b_equal.ipynb #00000021
+# %% ../nbs/00b_equal.ipynb #e0000021
 @patch
 def _sum(self:_Calculator):
     v = 0
@@ -174,17 +310,27 @@ def _sum(self:_Calculator):
 def _product(self:_Calculator):
     if self.peek() in ('+', '-'): return self._product() if self.take() == '+' else -self._product()
     v, divided = self._power(), False
-    while (t := self.peek()) and t not in '+-)}]':
-        if t in ('*', 'cdot', 'times'): self.take(); v *= self._power()
-        elif t == '/': self.take(); v /= self._power(); divided = True
+    while (t := self.peek()) and t not in _ends:
+        if t in ('*', 'cdot', 'times'):
+            self.take()
+            v *= self._power()
+        elif t in ('/', 'div'):
+            self.take()
+            v /= self._power()
+            divided = True
         elif divided or t.isdigit(): raise _Unsure # 1/2x, 2 3: who knows
         else: v *= self._power()
     return v
 
-# %% ../nbs/00b_equal.ipynb #00000022
+# %% ../nbs/00b_equal.ipynb #e0000022
+_ends = set('+-)}]|') | {'rfloor', 'rceil', 'rvert'}
+
 @patch
 def _power(self:_Calculator):
     v = self._atom()
+    while self.peek() == '!':
+        self.take()
+        v = _factorial(v)
     if self.peek() != '^': return v
     self.take()
     exponent = self._group()
@@ -194,52 +340,108 @@ def _power(self:_Calculator):
 @patch
 def _group(self:_Calculator):
     "What stands in braces, or one digit or letter."
-    if self.peek() != '{': 
-        if len(self.peek()) != 1 or not self.peek().isalnum(): raise _Unsure
-        return self._atom()
-    self.take('{'); v = self._sum(); self.take('}')
-    return v
+    t = self.peek()
+    if t in ('{', '(', 'pi') or t in _names or t[:2] == 'q_' or len(t) == 1 and t.isalnum(): return self._atom()
+    raise _Unsure
 
-# %% ../nbs/00b_equal.ipynb #00000023
+def _factorial(v):
+    if v.imag or not v.real.is_integer() or not 0 <= v.real <= 99: raise _Unsure
+    return complex(math.factorial(int(v.real)))
+
+# %% ../nbs/00b_equal.ipynb #e0000023
 @patch
 def _atom(self:_Calculator):
     number, command, other = self.tokens[self.i] if self.i < len(self.tokens) else ('', '', '')
     t = self.take()
     if number: return self._mixed(complex(number))
     if command: return self._command(t)
-    if t in ('(', '{'): v = self._sum(); self.take(')' if t == '(' else '}'); return v
+    if t in _closing: return self._until(_closing[t])
+    if t == '|': return complex(abs(self._until('|')))
     if t in ('e', 'i'): return cmath.e if t == 'e' else 1j
-    if t.isalpha() and t.isascii(): return self._letter(t)
+    if t.isalpha() and t.isascii() or t[:2] == 'q_': return self._letter(t)
     raise _Unsure
+
+_closing = {'(': ')', '{': '}', 'lfloor': 'rfloor', 'lceil': 'rceil', 'lvert': 'rvert'}
+
+@patch
+def _until(self:_Calculator, close):
+    v = self._sum()
+    self.take(close)
+    return v
 
 @patch
 def _mixed(self:_Calculator, v):
     "5\\frac{1}{2} is five and a half."
     if self.peek() != 'frac': return v
-    self.take(); top = self._group(); below = self._group()
+    self.take()
+    top, below = self._group(), self._group()
     return v + top/below if v.real.is_integer() and not self.letters and 0 < top.real < below.real else v*top/below
 
-# %% ../nbs/00b_equal.ipynb #00000024
+# %% ../nbs/00b_equal.ipynb #e0000024
 @patch
 def _command(self:_Calculator, name):
     if name == 'pi': return cmath.pi
-    if name == 'frac': top = self._group(); return top/self._group()
-    if name == 'sqrt':
-        root = 2
-        if self.peek() == '[': self.take(); root = self._sum(); self.take(']')
-        v = self._group()
-        return v**(1/root) if root == 2 or not v.imag and v.real >= 0 else -(-v)**(1/root) if root == 3 and not v.imag else _raise()
-    if name in _greek: return self._letter(name)
-    if not (f := _functions.get(name)) or self.peek() not in ('(', '{'): raise _Unsure
-    return f(self._atom())
+    if name in _names: return self._letter(name)
+    if name in ('frac', 'binom'):
+        top, below = self._group(), self._group()
+        return top/below if name == 'frac' else _factorial(top)/_factorial(below)/_factorial(top - below)
+    if name == 'sqrt': return self._root()
+    if name in ('lfloor', 'lceil'): return self._whole(math.floor if name == 'lfloor' else math.ceil, _closing[name])
+    if name == 'lvert': return complex(abs(self._until('rvert')))
+    if name in _functions: return self._function(name)
+    raise _Unsure
+
+@patch
+def _root(self:_Calculator):
+    root = 2
+    if self.peek() == '[':
+        self.take()
+        root = self._until(']')
+    v = self._group()
+    if root == 2 or not v.imag and v.real >= 0: return v**(1/root)
+    if root == 3 and not v.imag: return -(-v)**(1/root)
+    raise _Unsure
+
+@patch
+def _function(self:_Calculator, name):
+    "\\sin x, \\sin^2 x, \\log_2(x+1): an argument without brackets is one product, up to the next function."
+    base, power = None, 1
+    if self.peek() == '_' and name == 'log':
+        self.take()
+        base = self._group()
+    if self.peek() == '^':
+        self.take()
+        power = self._group()
+        if power == -1: raise _Unsure # an inverse or a reciprocal
+    v = self._argument()
+    return (cmath.log(v)/cmath.log(base) if base else _functions[name](v))**power
+
+@patch
+def _argument(self:_Calculator):
+    if self.peek() in ('(', '{', '|'):
+        v = self._atom()
+        if self.peek() == '^': raise _Unsure
+        return v
+    v = self._power()
+    while (t := self.peek()) and t not in _ends and t not in _functions and t not in ('(', '*', '/', 'cdot', 'times', 'div', '=', '<', '>'): v *= self._power()
+    if self.peek() == '/': raise _Unsure
+    return v
 
 @patch
 def _letter(self:_Calculator, name):
     "A value for a letter, another one at each point: two positive, one negative."
     self.letters.add(name)
-    return complex((1, 2.3, -1)[self.point]*(0.31 + zlib.crc32(name.encode()) % 997/1009))
+    return _somewhere(name, self.point)
 
-def _raise(): raise _Unsure
+@lru_cache(1024)
+def _somewhere(name, point):
+    return complex((1, 2, -1)[point]*(0.31 + zlib.crc32(f'{name}{point}'.encode()) % 1000003/1009000))
+
+@patch
+def _whole(self:_Calculator, way, close):
+    v = self._until(close)
+    if self.letters or abs(v.imag) > 1e-12 or 0 < abs(v.real - round(v.real)) < 1e-9: raise _Unsure
+    return complex(way(v.real))
 
 # %% ../nbs/00b_equal.ipynb #00000026
 def arithmetic(s:str) -> float|None:
@@ -248,22 +450,31 @@ def arithmetic(s:str) -> float|None:
     except (_Unsure, ArithmeticError, ValueError, RecursionError): return None
     return None if c.letters or abs(v.imag) > 1e-12 else v.real
 
-# %% ../nbs/00b_equal.ipynb #00000028
-def _compare(x, y, rounded): # rounded: one of them was written as a decimal
+# %% ../nbs/00b_equal.ipynb #e0000026
+_unreadable = (_Unsure, ArithmeticError, ValueError, RecursionError)
+
+def _points(a, b):
+    "The values of two formulas at three points; None where they cannot be read."
+    try: return [(_Calculator(a, i).value(), _Calculator(b, i).value()) for i in range(3)]
+    except _unreadable: return None
+
+def _compare(x, y):
     "True, False, or None where floating point cannot tell."
     difference, size = abs(x - y), max(abs(x), abs(y))
-    if rounded: return difference <= min(1e-6, 1e-5*size) or x == y
-    if difference > 1e-7*max(1, size): return False
-    return True if difference <= 1e-11*max(1, size) and size < 1e6 else None
+    if size < 1e-9: return None if difference else True # what is left of a sum that cancels out
+    if difference > 1e-7*size: return False
+    return True if difference <= 1e-11*size and size < 1e6 else None
 
 def _try(a, b):
     "Whether two formulas agree at three points, or at none; None where that is not clear."
-    if r'\frac{d}{d' in a + b: return None # a derivative
-    try: verdicts = {_compare(_Calculator(a, i).value(), _Calculator(b, i).value(), '.' in a + b) for i in range(3)}
-    except (_Unsure, ArithmeticError, ValueError, RecursionError): return None
+    if r'\frac{d}{d' in a + b or not (values := _points(a, b)): return None # a derivative
+    x, y = values[0]
+    for number, other in ((rational(a), y), (rational(b), x)):
+        if number is not None and '.' in a + b: return close(number, Fraction(other.real)) or _compare(x, y) is True
+    verdicts = {_compare(x, y) for x, y in values}
     return verdicts.pop() if len(verdicts) == 1 else None
 
-# %% ../nbs/00b_equal.ipynb #0000002c
+# %% ../nbs/00b_equal.ipynb #e000002a
 _letter = r"""(?:(?>[A-Z]{2}(?![A-Za-z])|[A-Za-z])|\\(?!frac|sqrt|sin|cos|tan|cot|sec|csc|l[ngo]|exp|pi|binom|text|cdot|times|div|infty|[lr]floor|[lr]ceil)[A-Za-z]+(?![A-Za-z])(?:\{[^{}]*\})?)(?:_(?:\w|\{(?:[^{}]|\{[^{}]*\})*\}))?'*"""
 _quantity = re.compile(rf"""{_letter} | {_letter}\({_letter}\) | (?:\\sigma|[A-Z]{{2}})\^\{{?2\}}? | [A-Z]\^\{{-1\}} | \\text\{{[^{{}}]*\}}(?:\\(?:triangle|angle|square)(?=[A-Z])|[A-Za-z]|_\w|_\{{[^{{}}]*\}})* | [A-Za-z]{{4,}} | d\w/d\w | \\frac\{{d(?:\^2)?\w?\}}\{{d\w(?:\^2)?\}}[^-+]* # x, f(x), σ², a word, dy/dx
     | (?:[A-Zfghpq]|[A-Za-z]{{3,}}|\\(?:text|mathbb|operatorname)\{{\w+\}}|\\Pr|\([a-z]\\circ[a-z]\))(?:_(?:\w|\{{[^{{}}]*\}}))?'*(?:\^\{{-1\}})?(?:\((?:[^()]|\([^()]*\))*\)|\[[^][]*\])                   # f^{{-1}}(3), P(X = 2), E[X]
@@ -272,71 +483,121 @@ _quantity = re.compile(rf"""{_letter} | {_letter}\({_letter}\) | (?:\\sigma|[A-Z
 _together = re.compile(rf'(?:{_letter}[-+:/]?)+(?<![-+:/])|\\frac\{{(?:{_letter})+\}}\{{(?:{_letter})+\}}')
 _arithmetic = re.compile(rf'(?:\\(?:frac|times|cdot|sqrt|binom|log|l[ng]|pi|div|sin|cos|tan|circ|[lr]floor|[lr]ceil|p?mod)(?![a-z])|(?<=\d)\\text\{{ ?(?:{_one}|{_two})\}}|\\[$%]|[^A-Za-z\\])+')
 
-def _is_quantity(s):
-    "Whether this side of an equation names what was asked for."
+# %% ../nbs/00b_equal.ipynb #e000002b
+def _is_quantity(s, value='1'):
+    "Whether this side of an equation names what was asked for; several letters do where the other side is a number."
     s = s.replace(' ', '')
     if len(s) > 200: return False
-    return bool(_quantity.fullmatch(s) or _together.fullmatch(s) and len(letters := re.findall(_letter, s.replace(r'\frac', '').replace("'", ''))) == len(set(letters)))
+    if _quantity.fullmatch(s): return True
+    if not _together.fullmatch(s) or not _arithmetic.fullmatch(value): return False
+    letters = re.findall(_letter, s.replace(r'\frac', '').replace("'", ''))
+    return len(letters) == len(set(letters))
 
-# %% ../nbs/00b_equal.ipynb #0000002e
-def _split(s, at=','):
+# %% ../nbs/00b_equal.ipynb #e000002c
+def _split(s, at=',;'):
     "The parts between the commas that no bracket encloses; None where a bracket closes that never opened."
     found, deep = [''], 0
     for c in s:
         deep += (c in '([{') - (c in ')]}')
         if deep < 0: return None
-        if c == at and not deep: found.append('')
+        if c in at and not deep: found.append('')
         else: found[-1] += c
     return [f.strip() for f in found]
 
 _several = re.compile(r'[,;&<>]|\\\\|\\[lg]e(?![a-z])|\b(?:and|or)\b')
 _hence = re.compile(r'\\(?:implies|(?:L|l)ongrightarrow|Rightarrow|therefore)(?![a-z])|=>')
 
+# %% ../nbs/00b_equal.ipynb #e000002d
 def _solved(s, other):
     "The value in an equation, all of it where it has none or many, None where it is not solved or `other` is one of many."
     *_, s = _hence.split(s)
     first, *others = _split(s, '=') or [s]
     if not others: return s.strip()
     *between, last = others
-    if any(map(_several.search, between)) or rational(last) is None and len(_split(last) or ()) > 1: return None if rational(other) is not None else s
+    if any(map(_several.search, between)) or rational(last) is None and len(_split(last) or ()) > 1:
+        return None if rational(other) is not None else s
     if any(re.search(r'[\d}] [A-Za-z](?:_\w)?$', o) for o in between): return None # x = 2 y = 3
-    if _is_quantity(first): return last
+    if _is_quantity(first, last): return last
     if _several.search(first): return s
-    if not between and _is_quantity(last): return first
-    return last if _arithmetic.fullmatch(first) else None
+    if not between and _is_quantity(last, first): return first
+    return last if _works_out(first, last) else None
+
+def _works_out(first, last):
+    "2 + 3 = 5 and e^{i\\pi} = -1 say what they come to; 7 = 2 and 7 = 11a do not."
+    x, y = _measured(first)[0], _measured(last)[0]
+    seen = look(x, y)
+    if seen is None: seen = _try(x, y)
+    if seen is None: return rational(x) is None and bool(_arithmetic.fullmatch(x) and _arithmetic.fullmatch(y))
+    return seen
 
 def _values(a, b):
     "Two sides to compare where one of them alone is an equation."
     return (_solved(a, b), _solved(b, a)) if ('=' in a) != ('=' in b) and len(a) + len(b) < 1000 else (a, b)
 
-# %% ../nbs/00b_equal.ipynb #00000032
-_assigned = re.compile(r'([A-Za-z](?: ?\([A-Za-z]\))?) ?= ?')
+# %% ../nbs/00b_equal.ipynb #e000002f
+def _in_ratio(a, b):
+    "The ratio of two formulas where it is the same at all points; False where it is not, None where nobody can tell."
+    values = _points(_opaque(a), _opaque(b))
+    if not values or any(min(abs(x), abs(y)) < 1e-9 for x, y in values): return None
+    first, *others = [x/y for x, y in values]
+    return first if abs(first.imag) < 1e-12 and all(abs(q - first) < 1e-10*abs(q) for q in others) else False
 
+# %% ../nbs/00b_equal.ipynb #e0000030
 def _equations(a, b):
-    "The verdict on two equations."
-    m, n = _assigned.match(a), _assigned.match(b)
-    if m and n and m[1] == n[1]: return _try(a[m.end():], b[n.end():])
-    if not a.count('=') == b.count('=') == 1: return None
-    (l1, r1), (l2, r2) = a.split('='), b.split('=')
-    return _try(f'{l1}-({r1})', f'{l2}-({r2})') or _try(f'{l1}-({r1})', f'{r2}-({l2})') or None
+    "The verdict on two equations: one left side and the same right side, or left minus right in one ratio everywhere."
+    (l1, *r1), (l2, *r2) = _split(a, '=') or [a], _split(b, '=') or [b]
+    if not len(r1) == len(r2) == 1: return None
+    (r1,), (r2,) = r1, r2
+    if _bare(l1) == _bare(l2): return settle(r1, r2)
+    if _bare(l1) == _bare(r2): return settle(r1, l2)
+    ratio = _in_ratio(f'{l1}-({r1})', f'{l2}-({r2})')
+    return ratio if ratio is None else ratio is not False
 
-# %% ../nbs/00b_equal.ipynb #00000034
+# %% ../nbs/00b_equal.ipynb #e0000031
+_either = re.compile(r' ?\\text\{ ?or ?\} ?|\bor\b')
+_turned = {'<': '>', '>': '<', r'\le': r'\ge', r'\ge': r'\le', r'\ne': r'\ne'}
+
+def _relations(a, b):
+    "The verdict on two inequalities: the same one, or turned round."
+    xs, ys = _either.split(a), _either.split(b)
+    if len(xs) > 1 or len(ys) > 1: return _in_any_order(xs, ys) if len(xs) == len(ys) else None
+    xs, ys = _relation.split(a), _relation.split(b)
+    if len(xs) != len(ys): return None
+    if len(xs) == 3: return _inequality(*xs, *ys)
+    back = [_turned.get(x, x) for x in xs[::-1]]
+    return next((_in_order(zs[::2], ys[::2]) for zs in (xs, back) if zs[1::2] == ys[1::2]), False)
+
+def _inequality(l1, sign1, r1, l2, sign2, r2):
+    ratio = _in_ratio(f'{l1}-({r1})', f'{l2}-({r2})')
+    if not ratio: return ratio
+    return (sign1 if ratio.real > 0 else _turned[sign1]) == sign2
+
+# %% ../nbs/00b_equal.ipynb #e0000033
+_matrix = re.compile(r'\(?\\begin\{pmatrix\}(.*)\\end\{pmatrix\}\)?')
+_bracketed = re.compile(r'(\\\{|[\[(])(.*?)(\\\}|[\])])')
+
 def _elements(s):
-    "(brackets, elements) of a list, tuple, set or interval."
-    m = re.fullmatch(r'(\\\{|[\[(])(.*?)(\\\}|[\])])', s)
-    if m and (inside := _split(m[2])): return m[1] + m[3], inside
-    return '', _split(s) or [s]
+    "(brackets, elements) of a list, tuple, set, interval or matrix."
+    if m := _matrix.fullmatch(s):
+        rows = [row.split('&') for row in m[1].split(r'\\')]
+        return f'{len(rows)} x {len(rows[0])}', [cell.strip() for row in rows for cell in row]
+    if (m := _bracketed.fullmatch(s)) and (inside := _split(m[2])): return m[1] + m[3], _both(inside)
+    return '', _both(_split(s) or [s])
 
-# %% ../nbs/00b_equal.ipynb #00000035
+def _both(parts):
+    "With two elements for one that has a plus-minus."
+    return [p.replace(r'\pm', sign) for p in parts for sign in ('+-' if p.count(r'\pm') == 1 else '+')]
+
 def _lists(a, b):
-    "The verdict on two lists, element by element."
+    "The verdict on two lists, element by element; None where one of them is none."
     (brackets, xs), (others, ys) = _elements(a), _elements(b)
+    if not brackets and not others and len(xs) != len(ys): return False
     if len(xs) < 2 or len(ys) < 2 or '' in xs + ys: return None
-    if brackets != others: return False if set(brackets + others) <= set('[()]') and brackets and others else None
+    if brackets != others: return False if brackets and others else None
     if len(xs) != len(ys): return None if brackets == r'\{\}' else False
     return _in_order(xs, ys) if brackets and brackets != r'\{\}' else _in_any_order(xs, ys)
 
-# %% ../nbs/00b_equal.ipynb #00000036
+# %% ../nbs/00b_equal.ipynb #e0000034
 def _in_order(xs, ys):
     verdicts = [settle(x, y) for x, y in zip(xs, ys)]
     return False if False in verdicts else None if None in verdicts else True
@@ -350,60 +611,106 @@ def _in_any_order(xs, ys):
         else: return False
     return True
 
-# %% ../nbs/00b_equal.ipynb #00000037
+# %% ../nbs/00b_equal.ipynb #e0000035
 def settle(a:str, b:str # two tidied expressions
           ) -> bool|None:
     "The verdict by looking and by trying; None where it takes algebra."
     a, b = _values(a, b)
     if a is None or b is None: return False
-    seen = look(a, b)
-    if seen is not None or max(len(a), len(b)) > 200 or max(_depth(a), _depth(b)) > 20: return seen
-    if ',' in a and ',' in b and (seen := _lists(a, b)) is not None: return seen
-    return _equations(a, b) if '=' in a or '=' in b else _try(a, b)
+    if (seen := look(a, b)) is not None or max(len(a), len(b)) > 200 or max(_depth(a), _depth(b)) > 20: return seen
+    (x, unit), (y, other) = _measured(a), _measured(b)
+    if (x, y) != (a, b): return _same_unit(unit, other) and '%' not in a + b and settle(x, y)
+    if (seen := _lists(a, b)) is not None: return seen
+    if '=' in a or '=' in b: return _equations(a, b)
+    if _relation.search(a) and _relation.search(b): return _relations(a, b)
+    return _try(_opaque(a), _opaque(b))
 
-# %% ../nbs/00b_equal.ipynb #0000003b
+# %% ../nbs/00b_equal.ipynb #e000003b
 class _Late(BaseException): 
     "The alarm went off. Not an Exception, so that no `except Exception` on the way eats it."
 
+# %% ../nbs/00b_equal.ipynb #e000003d
 @lru_cache(512)
 def _parse(s):
-    from latex2sympy2_extended.math_normalization import normalize_latex
-    from math_verify.parser import LatexExtractionConfig, parse_latex_cached
+    "The expression as sympy has it, with its capitals and with all that stands in it."
+    from latex2sympy2_extended.latex2sympy2 import ConversionConfig, latex2sympy
+    from latex2sympy2_extended.math_normalization import NormalizationConfig, normalize_latex
+    from math_verify.grader import should_treat_as_complex
     from sympy import FiniteSet, Or
-    from sympy.core.relational import Equality, Relational
-    found = parse_latex_cached(normalize_latex(s, LatexExtractionConfig().normalization_config))
-    either = isinstance(found, FiniteSet) and re.search(r'\bor\b', s) and all(isinstance(f, Relational) and not isinstance(f, Equality) for f in found.args)
+    plain = normalize_latex(s, NormalizationConfig(malformed_operators=True, nits=True, boxed='none'))
+    found = latex2sympy(plain, is_real=not should_treat_as_complex(plain), normalization_config=None,
+                        conversion_config=ConversionConfig(lowercase_symbols=False))
+    either = isinstance(found, FiniteSet) and re.search(r'\bor\b', s) and all(map(_is_inequality, found.args))
     return Or(*found.args).as_set() if either else found # x < 1 or x > 2
 
-# %% ../nbs/00b_equal.ipynb #0000003c
+def _is_inequality(e):
+    from sympy.core.relational import Equality, Relational
+    return isinstance(e, Relational) and not isinstance(e, Equality)
+
 def _algebra(gold, answer):
-    "math-verify's comparison of two LaTeX strings, and one by value for what it leaves unevaluated."
-    from math_verify import verify
-    logging.getLogger('math_verify').setLevel(logging.ERROR) # it warns that its own timeouts are off; they are ours
-    try: 
-        a, b = _parse(gold), _parse(answer)
-        return bool(verify(a, b, timeout_seconds=None)) or _same_value(a, b) or _same_relation(a, b)
-    except Exception as e: 
+    "The verdict on two LaTeX strings."
+    try: return _same(_parse(gold), _parse(answer))
+    except Exception as e:
         if isinstance(e, MemoryError): os._exit(1)
         return False
 
+def _same(a, b):
+    "Values by their difference, relations by their sides; math-verify on sets and what is left, if it rests on something."
+    from math_verify import verify
+    from sympy import Expr, S
+    from sympy.core.relational import Equality, Relational
+    from sympy.logic.boolalg import BooleanAtom, BooleanFunction
+    if isinstance(a, BooleanAtom) or isinstance(b, BooleanAtom) or S.EmptySet in (a, b): return False
+    if isinstance(a, Equality) and isinstance(b, Equality): return _same_equation(a, b)
+    if isinstance(a, (Relational, BooleanFunction)) or isinstance(b, (Relational, BooleanFunction)): return _same_relation(a, b)
+    if isinstance(a, Expr) and isinstance(b, Expr): return _same_value(a, b)
+    logging.getLogger('math_verify').setLevel(logging.ERROR) # it warns that its own timeouts are off; they are ours
+    return bool(verify(a, b, timeout_seconds=None))
+
+# %% ../nbs/00b_equal.ipynb #e000003e
+def _same_equation(a, b):
+    "Whether left minus right is the same in both, but for a factor."
+    from sympy import S, simplify
+    x, y = (a.lhs - a.rhs).doit(), (b.lhs - b.rhs).doit()
+    if (x*y).has(S.NaN, S.ComplexInfinity): return False # a division by nought
+    return x == y or x != 0 and y != 0 and bool(simplify(x/y).is_number)
+
 def _same_value(a, b):
-    "Whether the difference vanishes once it is evaluated, or is a constant that vanishes to twenty digits."
-    from sympy import Expr
-    if not (isinstance(a, Expr) and isinstance(b, Expr)): return False
+    "Whether the difference vanishes, or is a constant that vanishes to twenty digits."
+    from sympy import Float, S, simplify
+    if a.has(S.Infinity, S.NegativeInfinity): return a == b
     difference = (a - b).doit()
-    return bool(difference == 0 or not difference.free_symbols and abs(difference.evalf(30)) < 1e-20)
+    if difference.has(S.NaN, S.ComplexInfinity): return False # a division by nought
+    if difference.is_Rational or difference.free_symbols: return simplify(difference) == 0
+    value, *sizes = (abs(x.doit().evalf(30)) for x in (difference, a, b))
+    return bool(value <= max(sizes)*(1e-14 if difference.has(Float) else 1e-20))
 
 def _same_relation(a, b):
     "0 < x < 1 is 1 > x > 0 and the interval (0, 1). What is not solved, like 2x > 4, is no interval."
     from sympy import And, Set
-    from sympy.core.relational import Equality, Relational
-    parts = [e.args if isinstance(e, And) else [e] for e in (a, b)]
-    plain = [all(isinstance(p, Relational) and not isinstance(p, Equality) and all(s.is_Symbol or not s.free_symbols for s in p.args) for p in ps) for ps in parts]
-    if all(plain): return {p.canonical for p in parts[0]} == {p.canonical for p in parts[1]}
-    if not any(plain): return False
-    relation, other = (a, b) if plain[0] else (b, a)
+    (ps, solved), (qs, also) = [(parts, all(map(_is_solved, parts))) for parts in (e.args if isinstance(e, And) else [e] for e in (a, b))]
+    if solved and also: return {p.canonical for p in ps} == {q.canonical for q in qs}
+    if not solved and not also: return a == b
+    relation, other = (a, b) if solved else (b, a)
     return isinstance(other, Set) and len(relation.free_symbols) == 1 and relation.as_set() == other
+
+def _is_solved(e): return _is_inequality(e) and all(side.is_Symbol or not side.free_symbols for side in e.args)
+
+# %% ../nbs/00b_equal.ipynb #e0000041
+_name = re.compile(r'q_\{\d+\}|\\[A-Za-z]+|[A-Za-z]')
+_binds = re.compile(r'\\(?:i*int|oint|sum|prod|lim|mid|frac\{d\}|max|min|emptyset|le|ge|ne|in|cup|infty)(?![a-z])|[<>]')
+_unread = re.compile(r'\d\}?\)? ?_|\\text(?!\{ ?(?:or|and)\b)|\\(?:not|equiv|approx|sim|perp|parallel|cong|mid|to)(?![a-z])')
+_modulus = re.compile(r'\\[pb]?mod(?![a-z])[^,]*')
+_closed = re.compile(r'\[ ?-\\infty|\\infty ?\]')
+
+def _worth(a, b):
+    "The pair as sympy may see it; None where it would drop something or read it otherwise than a person."
+    a, b = (_opaque(_measured(s)[0]) for s in (a, b))
+    m, n = (''.join(_modulus.findall(s)) for s in (a, b))
+    if _unread.search(a) or _unread.search(b) or m and n and m != n: return None
+    if len(_closed.findall(a)) != len(_closed.findall(b)): return None
+    x, y = ({n for n in _name.findall(s) if n[0] != '\\' or n[1:] in _names} - set('ei') for s in (a, b))
+    return (a, b) if x == y or _binds.search(a + b) else None
 
 # %% ../nbs/00b_equal.ipynb #0000003d
 def _timed(gold, answer, seconds):
@@ -508,17 +815,20 @@ _workers = Workers()
 @atexit.register
 def _close(): _workers.close()
 
-# %% ../nbs/00b_equal.ipynb #00000046
+# %% ../nbs/00b_equal.ipynb #e0000044
 @lru_cache(2**14)
 def _by_algebra(gold, answer, seconds): return _workers.equal(gold, answer, seconds)
 
 @lru_cache(2**14)
 def _at_once(gold, answer):
-    "The verdict without algebra, and the tidied pair."
+    "(verdict, None), or (None, the pair that takes algebra)."
+    if gold.strip() == answer.strip(): return bool(gold.strip()), None
     a, b = tidy(gold), tidy(answer)
-    return settle(a, b), *_values(a, b)
+    if (seen := settle(a, b)) is not None: return seen, None
+    pair = _worth(*_values(a, b))
+    return (None, pair) if pair else (False, None)
 
-# %% ../nbs/00b_equal.ipynb #00000047
+# %% ../nbs/00b_equal.ipynb #e0000045
 _longest = 1000 # characters of an expression
 
 def equal(gold:str, answer:str, # two expressions
@@ -526,8 +836,8 @@ def equal(gold:str, answer:str, # two expressions
          ) -> bool|None:
     "Whether two expressions mean the same; None when that could not be found out in time."
     if max(len(gold), len(answer)) > _longest: return gold == answer
-    seen, a, b = _at_once(gold, answer)
-    return _by_algebra(a, b, seconds) if seen is None else seen
+    seen, pair = _at_once(gold, answer)
+    return _by_algebra(*pair, seconds) if pair else seen
 
 # %% ../nbs/00b_equal.ipynb #0000004a
 def equal_all(pairs:list, # (gold, answer)
