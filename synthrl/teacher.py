@@ -9,12 +9,13 @@ __all__ = ['Teacher', 'read_object', 'TRANSPORTS', 'BudgetReached', 'PRICES', 'p
 import asyncio, concurrent.futures, math, sys
 from collections import Counter
 from fastcore.basics import patch, store_attr
-from .ledger import PRICES, Budget, Cost, Ledger, Reply, price, price_of, read_prices, request_key
+from .ledger import PRICES, Budget, Cost, Ledger, Reply, mend_texts, price, price_of, read_prices
+from .ledger import request_key
 from .reply import read_object
 from .send import BudgetReached, Job, Sender, runs
 from .panel import Panel
 from .task import UserError
-from .wire import TRANSPORTS, find_endpoint, find_key
+from .wire import TRANSPORTS, Address, find_address, find_endpoint, find_key
 
 # %% ../nbs/03_teacher.ipynb #00000004
 _all_ = ['read_object', 'TRANSPORTS', 'BudgetReached', 'PRICES', 'price']
@@ -29,55 +30,82 @@ class Teacher:
                  budget_usd:float=None,   # dollars, over all runs on this cache
                  budget_tokens:int=None,  # prompt and completion tokens, over all runs on this cache
                  seed:int=None,           # repeatable replies, where the endpoint knows seeds
-                 prices=None,             # {model: ($ per 1M prompt tokens, $ per 1M completion tokens)}, or a TOML or JSON file
+                 prices=None,             # {model: ($ per 1M prompt tokens, $ per 1M completion tokens)}, or a file
                  timeout:float=600,       # seconds for one request; fewer once it is known how long they take
                  retries:int=8,           # further attempts of one request
+                 refusals:int=None,       # refused in a row that stop it; None: 20, and 3 before the first answer
                  panel:bool=None):        # show progress? None: where somebody can see it
+        base_url = Address(base_url) if base_url else None   # what must not be shown in it is set apart here
         store_attr()
-        self.endpoint,self.prices = find_endpoint(model, base_url),read_prices(prices)
+        self.endpoint, self.prices = find_endpoint(model, base_url), read_prices(prices)
         self._check_settings()
-        self.ledger,self.busy,self.asked = Ledger(cache),{},{}
+        self.ledger, self.busy, self.asked = Ledger(cache), {}, {}
         self._check_key()
         self.budget = Budget(self.ledger, budget_tokens, budget_usd)
-        self.sender = Sender(model, base_url, self.ledger, self.budget, self.prices, seed, concurrency, timeout, retries)
-        self.usage,self.failures = self.sender.usage,self.sender.failures
+        self.sender = Sender(model, base_url, self.ledger, self.budget, self.prices, seed, concurrency,
+                             timeout, retries, refusals)
+        self.usage, self.failures = self.sender.usage, self.sender.failures
 
     def __repr__(self): return f'Teacher({self.model!r}, {self.endpoint!r})'
     def __enter__(self): return self
     def __exit__(self, *exc): self.close()
-    def close(self): self.sender.close(); self.ledger.close()
+
+    def close(self):
+        self.sender.close()
+        self.ledger.close()
 
 # %% ../nbs/03_teacher.ipynb #0000000b
 @patch
 def _check_settings(self:Teacher):
     if self.concurrency < 1: raise UserError(f'concurrency = {self.concurrency}', 'give at least 1')
+    if self.refusals is not None and self.refusals < 1:
+        raise UserError(f'refusals = {self.refusals}', 'give at least 1')
     if self.budget_usd is not None and price_of(self.model, self.prices) is None:
-        raise UserError(f'budget_usd: the price of {self.model} is not known', f'limit the tokens instead, or give prices: {{"{self.model}": (0.15, 0.6)}}, dollars per million prompt and completion tokens, or a file with such a table')
-    for name in ('budget_usd', 'budget_tokens'): 
-        if (b := getattr(self, name)) is not None and not b >= 0: raise UserError(f'{name} = {b}', 'give 0 or more, or leave it out for no limit')
+        raise UserError(f'budget_usd: the price of {self.model} is not known',
+                        f'limit the tokens instead, or give prices: {{"{self.model}": (0.15, 0.6)}}, dollars per million prompt '
+                        'and completion tokens, or a file with such a table')
+    for name in ('budget_usd', 'budget_tokens'):
+        budget = getattr(self, name)
+        if budget is not None and not budget >= 0:
+            raise UserError(f'{name} = {budget}', 'give 0 or more, or leave it out for no limit')
 
 @patch
 def _check_key(self:Teacher, needed=False):
-    if find_key(self.endpoint) is None and (needed or self.ledger.is_empty()):
-        raise UserError(f'OPENAI_API_KEY is not set, and {self.endpoint} needs a key', 'export OPENAI_API_KEY=…, or give the base_url of a server of your own')
+    address = None if self.model in TRANSPORTS else find_address(self.base_url)
+    if find_key(self.endpoint, address) is not None or not (needed or self.ledger.is_empty()): return
+    raise UserError(f'OPENAI_API_KEY is not set, and {self.endpoint} needs a key',
+                    'export OPENAI_API_KEY=…, or give the base_url of a server of your own')
 
 # %% ../nbs/03_teacher.ipynb #0000000d
 @patch
+def _request(self:Teacher, prompt, more) -> dict:
+    messages = [dict(role='user', content=prompt)] if isinstance(prompt, str) else list(prompt)
+    return mend_texts(dict(model=self.model, messages=messages)) | more
+
+@patch
 def _plan(self:Teacher, prompts, temperature, max_tokens, schema):
     "Each prompt's key, and the request of each key."
-    if isinstance(prompts, str): raise UserError('ask: a list of prompts is needed, and this is a string', 'write ask([prompt])')
-    more = dict(max_tokens=max_tokens, seed=self.seed, response_format=schema and dict(type='json_schema', json_schema=dict(name='reply', schema=schema)))
-    more = dict(temperature=temperature) | {k: v for k,v in more.items() if v is not None}
-    requests = [dict(model=self.model, messages=[dict(role='user', content=p)] if isinstance(p, str) else list(p)) | more for p in prompts]
+    if isinstance(prompts, str):
+        raise UserError('ask: a list of prompts is needed, and this is a string', 'write ask([prompt])')
+    more = dict(temperature=temperature)
+    if max_tokens is not None: more['max_tokens'] = max_tokens
+    if self.seed is not None: more['seed'] = self.seed
+    if schema is not None:
+        more['response_format'] = dict(type='json_schema', json_schema=dict(name='reply', schema=schema))
+    requests = [self._request(p, more) for p in prompts]
     keys = [request_key(self.endpoint, r) for r in requests]
-    return keys,dict(zip(keys, requests))
+    return keys, dict(zip(keys, requests))
 
 # %% ../nbs/03_teacher.ipynb #0000000e
 @patch
 def _missing(self:Teacher, wanted, n) -> list:
     "A job for each run of samples that is not there yet."
     have = self.ledger.get(list(wanted), n)
-    return [Job(k, r, first, m) for k,r in wanted.items() for first,m in runs([i for i in range(n) if i not in have[k]])]
+    jobs = []
+    for k, r in wanted.items():
+        left = [i for i in range(n) if i not in have[k]]
+        jobs += [Job(k, r, first, m) for first, m in runs(left)]
+    return jobs
 
 @patch
 def _begin(self:Teacher, wanted, n) -> list:
@@ -89,61 +117,83 @@ def _begin(self:Teacher, wanted, n) -> list:
 
 # %% ../nbs/03_teacher.ipynb #00000010
 @patch
-async def _fetch(self:Teacher, jobs, wanted, n):
+async def _fetch(self:Teacher, jobs, wanted, n, failures):
     "Have the jobs sent, but for those that another call is waiting for: wait for these."
     while jobs:
         others = {self.busy[j.key] for j in jobs if j.key in self.busy}
-        if mine := [j for j in jobs if j.key not in self.busy]: await self._send(mine)
+        mine = [j for j in jobs if j.key not in self.busy]
+        if mine: await self._send(mine, failures)
         if not others: return
         await asyncio.wait(others)
         jobs = self._missing(wanted, n)
+        given_up = {(request_key(self.endpoint, j.request), j.first) for j in mine}
+        jobs = [j for j in jobs if (j.key, j.first) not in given_up]
 
 @patch
-async def _send(self:Teacher, jobs):
+async def _send(self:Teacher, jobs, failures):
     over = self.sender.loop.create_future()
     self.busy |= {j.key: over for j in jobs}
-    try: await self.sender.send(jobs)
+    try: await self.sender.send(jobs, failures)
     finally:
         for j in jobs: self.busy.pop(j.key, None)
         over.set_result(None)
 
 # %% ../nbs/03_teacher.ipynb #00000012
-@patch
-def _end(self:Teacher, keys, wanted, n, failed):
-    "The answers, and a line on those that are missing."
-    have = self.ledger.get(list(wanted), n)
-    for k,r in wanted.items():
-        self.asked[k] = max(n, self.asked.get(k, 0))
-        for i,x in have[k].items(): 
-            if x.finish == 'refused': self.sender.fail(r, i, 'refused')
-    self._say_missing(len(wanted)*n, Counter(f['reason'] for f in self.failures[failed:]))
-    return [[x for _,x in sorted(have[k].items()) if x.finish != 'refused'] for k in keys]
+_why_empty = dict(refused=('refused', ''), length=('nothing but reasoning', 'give more `max_tokens`'))
 
 @patch
-def _say_missing(self:Teacher, total, why):
-    if why: print(f'teacher: {why.total():,} of {total:,} answers could not be had ({", ".join(f"{k} {v:,}" for k,v in why.most_common())})', file=sys.stderr)
+def _end(self:Teacher, keys, wanted, n, failures):
+    "The answers, and a line on those that are missing."
+    have = self.ledger.get(list(wanted), n)
+    for k, r in wanted.items():
+        self.asked[k] = max(n, self.asked.get(k, 0))
+        for i, x in have[k].items():
+            if not x.text: self.sender.fail(r, i, *_why_empty[x.finish], failures)
+    self._say_missing(len(wanted)*n, failures)
+    return [[x for _, x in sorted(have[k].items()) if x.finish != 'refused'] for k in keys]
+
+@patch
+def _say_missing(self:Teacher, total, failures):
+    "One line: how many, why, and the first of them by name."
+    if not failures: return
+    why = ', '.join(f'{k} {v:,}' for k, v in Counter(f['reason'] for f in failures).most_common())
+    first = failures[0]
+    text = f': {first["text"]}' if first['text'] else ''
+    line = f'teacher: {len(failures):,} of {total:,} answers could not be had ({why})'
+    print(f'{line}; the first is to {_name(first)}{text}', file=sys.stderr)
+
+def _name(failure):
+    "A question by its beginning."
+    content = failure['messages'][-1].get('content')
+    words = ' '.join(str(content).split())
+    return repr(words if len(words) < 60 else words[:57] + '…')
 
 # %% ../nbs/03_teacher.ipynb #00000014
 class Watch:
     "The panel of one call."
     def __init__(self, teacher, jobs):
-        self.teacher,self.before,self.panel = teacher,dict(teacher.usage),Panel(teacher.model.rpartition('/')[2], sum(j.n for j in jobs), teacher.panel)
+        self.teacher, self.before = teacher, dict(teacher.usage)
+        self.panel = Panel(teacher.model.rpartition('/')[2], sum(j.n for j in jobs), teacher.panel)
 
     def show(self):
         t,d = self.teacher,{k: v - self.before[k] for k,v in self.teacher.usage.items()}
-        cost = f' · {d["prompt_tokens"] + d["completion_tokens"]:,} tokens' + f' · ${d["usd"]:.3f}'*bool(price_of(t.model, t.prices))
+        cost = f' · {d["prompt_tokens"] + d["completion_tokens"]:,} tokens'
+        if price_of(t.model, t.prices): cost += f' · ${d["usd"]:.3f}'
         self.panel.show(d['replies'] + d['failed'], cost)
 
 # %% ../nbs/03_teacher.ipynb #00000016
 @patch
-def _submit(self:Teacher, jobs, wanted, n): return asyncio.run_coroutine_threadsafe(self._fetch(jobs, wanted, n), self.sender.loop)
+def _submit(self:Teacher, jobs, wanted, n, failures):
+    return asyncio.run_coroutine_threadsafe(self._fetch(jobs, wanted, n, failures), self.sender.loop)
 
 @patch
 def _wait(self:Teacher, future, jobs):
     watch = Watch(self, jobs)
     try:
         with watch.panel:
-            while not future.done(): watch.show(); concurrent.futures.wait([future], timeout=.25 if watch.panel.on else None)
+            while not future.done():
+                watch.show()
+                concurrent.futures.wait([future], timeout=.25 if watch.panel.on else None)
         return future.result()
     finally: future.cancel()
 
@@ -155,11 +205,11 @@ def replies(self:Teacher, prompts:list,  # strings, or lists of chat messages
             max_tokens:int=None,         # of one answer; None: the endpoint's own limit
             schema:dict=None             # JSON schema of an answer, for endpoints that know how
            ) -> list[list[Reply]]:
-    "The replies to each prompt, each with how it ended; fewer than `n` where some could not be had, see `failures`."
-    keys,wanted = self._plan(prompts, temperature, max_tokens, schema)
-    failed = len(self.failures)
-    if jobs := self._begin(wanted, n): self._wait(self._submit(jobs, wanted, n), jobs)
-    return self._end(keys, wanted, n, failed)
+    "The replies to each prompt, and how each ended; fewer than `n` where some could not be had: see `failures`."
+    keys, wanted = self._plan(prompts, temperature, max_tokens, schema)
+    jobs, failures = self._begin(wanted, n), []
+    if jobs: self._wait(self._submit(jobs, wanted, n, failures), jobs)
+    return self._end(keys, wanted, n, failures)
 
 @patch
 def ask(self:Teacher, prompts:list, n:int=1, temperature:float=0.7, max_tokens:int=None, schema:dict=None,
@@ -168,22 +218,25 @@ def ask(self:Teacher, prompts:list, n:int=1, temperature:float=0.7, max_tokens:i
     "The texts of these `replies`."
     return _texts(self.replies(prompts, n, temperature, max_tokens, schema), whole)
 
-def _texts(replies, whole=False): return [[r.text for r in rs if not whole or r.finish == 'stop'] for rs in replies]
+def _texts(replies, whole=False):
+    return [[r.text for r in rs if r.text and (r.finish == 'stop' or not whole)] for rs in replies]
 
 # %% ../nbs/03_teacher.ipynb #0000001c
 @patch
-async def ask_async(self:Teacher, prompts:list, n:int=1, temperature:float=0.7, max_tokens:int=None, schema:dict=None) -> list[list[str]]:
+async def ask_async(self:Teacher, prompts:list, n:int=1, temperature:float=0.7, max_tokens:int=None,
+                    schema:dict=None) -> list[list[str]]:
     "`ask`, to be awaited."
-    keys,wanted = self._plan(prompts, temperature, max_tokens, schema)
-    failed = len(self.failures)
-    if jobs := self._begin(wanted, n): 
-        future,watch = asyncio.wrap_future(self._submit(jobs, wanted, n)),Watch(self, jobs)
+    keys, wanted = self._plan(prompts, temperature, max_tokens, schema)
+    jobs, failures = self._begin(wanted, n), []
+    if jobs:
+        future = asyncio.wrap_future(self._submit(jobs, wanted, n, failures))
+        watch = Watch(self, jobs)
         try:
             with watch.panel:
                 while not (await asyncio.wait([future], timeout=.25))[0]: watch.show()
             future.result()
         finally: future.cancel()
-    return _texts(self._end(keys, wanted, n, failed))
+    return _texts(self._end(keys, wanted, n, failures))
 
 # %% ../nbs/03_teacher.ipynb #00000020
 @patch
@@ -201,7 +254,8 @@ def estimate(self:Teacher, share:float # of the whole run: 3 samples of 500 are 
             ) -> Cost:
     "The cost of a whole run, when what was asked for so far is this share of it."
     w = self.worth()
-    return Cost(math.ceil(w.prompt_tokens/share), math.ceil(w.completion_tokens/share), w.usd/share, math.ceil(w.calls/share))
+    return Cost(math.ceil(w.prompt_tokens/share), math.ceil(w.completion_tokens/share), w.usd/share,
+                math.ceil(w.calls/share))
 
 # %% ../nbs/03_teacher.ipynb #00000022
 @patch(as_prop=True)
@@ -210,4 +264,6 @@ def report(self:Teacher) -> str:
     u,why = self.usage,Counter(f['reason'] for f in self.failures)
     cost = f'${u["usd"]:,.4f}' if price_of(self.model, self.prices) else 'price not known'
     bad = f'; {u["failed"]:,} failed ({", ".join(f"{k} {v:,}" for k,v in why.most_common())})' if why else ''
-    return f'{u["calls"]:,} calls, {u["cached"]:,} replies from the cache, {u["prompt_tokens"] + u["completion_tokens"]:,} tokens, {cost}{bad}' + f'; {u["cut"]:,} cut off at max_tokens'*bool(u['cut'])
+    cut = f'; {u["cut"]:,} cut off at max_tokens' if u['cut'] else ''
+    tokens = f'{u["prompt_tokens"] + u["completion_tokens"]:,} tokens'
+    return f'{u["calls"]:,} calls, {u["cached"]:,} replies from the cache, {tokens}, {cost}{bad}{cut}'
