@@ -8,7 +8,7 @@ __all__ = ['COMMANDS', 'command', 'parser', 'main']
 # %% ../nbs/13_cli.ipynb #00000003
 import argparse, os, sys
 
-from .run import PRESETS, STAGES, Task, UserError, check, hush, preview, report, run, table
+from .run import PRESETS, STAGES, Task, UserError, check, preview, report, run, survey, table
 
 # %% ../nbs/13_cli.ipynb #00000006
 class _Parser(argparse.ArgumentParser):
@@ -82,12 +82,7 @@ def _say(line): print(line, flush=True)
 # %% ../nbs/13_cli.ipynb #00000013
 @command('take a task to a trained model; repeat the command to go on after a stop', _a_task, _a_run, _until)
 def do_run(a):
-    hush()
     s = run(until=a.until, say=_say, **_asked(a))
-    if s['trained']:
-        b, t, d = s['base'], s['trained'], s['difference']
-        lo, hi = (f'{100*x:+.1f}' for x in d['ci'])
-        print(f"\nheld-out accuracy {b['accuracy']:.1%} → {t['accuracy']:.1%}: {100*d['accuracy']:+.1f} points [{lo}, {hi}], p = {d['p']:.2g}")
     for line in s['stand_ins']: print('note:', line)
     print(f"report: {s['folder']}/report.html")
 
@@ -101,6 +96,7 @@ def _cost(e):
 def do_preview(a):
     p = preview(say=_say, **_asked(a))
     print(f"keywords: {', '.join(p['keywords'])}\n\npassage: {p['passage'].title}\n{p['passage'].text[:400]}\n")
+    if not p['samples']: print('no sample could be used: the full run is likely to fail the same way\n')
     for i, s in enumerate(p['samples'], 1): print(f'sample {i} ({s.agreement:.0%} of {s.votes} answers agree on {s.answer})\n{s.input}\n{s.output}\n')
     if p['dropped']: print('on the way:', ', '.join(f'{k} {n}' for k, n in p['dropped'].items()))
     print('the full run:', _cost(p['estimate']))
@@ -108,8 +104,10 @@ def do_preview(a):
 # %% ../nbs/13_cli.ipynb #0000001c
 @command('is the task file complete, and can its answers be read?', _a_task)
 def do_check(a):
-    records = check(Task.load(a.task))
+    task = Task.load(a.task)
+    records = check(task)
     print(table(records) if records else 'the task file is complete; with neither `demos` nor `test` in it there is no answer to read')
+    if any('row' in r['where'] for r in records): print(*survey(task), sep='\n')
 
 # %% ../nbs/13_cli.ipynb #0000001e
 def _a_folder(p): p.add_argument('folder', metavar='DIR', help="a run's folder")

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['BUNDLED', 'BACKENDS', 'Completion', 'model_path', 'check_hub', 'render', 'seed_all', 'fit_length', 'free_memory',
-           'have_room', 'unanswered', 'on_gpu', 'stood_in', 'import_engines', 'VLLMStudent', 'TransformersStudent',
-           'ServerStudent', 'find_backend', 'load_student']
+           'have_room', 'unanswered', 'hush', 'quietly', 'on_gpu', 'stood_in', 'import_engines', 'VLLMStudent',
+           'TransformersStudent', 'ServerStudent', 'find_backend', 'load_student']
 
-# %% ../nbs/05_student.ipynb #00000003
-import gc, hashlib, importlib.util, os, sys, tempfile
-from contextlib import contextmanager, nullcontext
+# %% ../nbs/05_student.ipynb #4e5a02ff
+import difflib, gc, hashlib, importlib.util, logging, os, sys, tempfile, warnings
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from .task import UserError, data_path
 from .teacher import Teacher
 
-# %% ../nbs/05_student.ipynb #00000006
+# %% ../nbs/05_student.ipynb #f6813189
 @dataclass
 class Completion:
     "One answer of the student."
@@ -25,7 +25,7 @@ class Completion:
     tokens: int     # how many tokens that took; 0 where a server does not say
     finished: bool  # False where the limit on tokens cut it off
 
-# %% ../nbs/05_student.ipynb #00000009
+# %% ../nbs/05_student.ipynb #80b76090
 BUNDLED = {'tiny': 'tiny/student'}  # names of students that come with the package
 
 def model_path(model:str # a folder, a hub name, or a bundled student
@@ -35,9 +35,11 @@ def model_path(model:str # a folder, a hub name, or a bundled student
     p = Path(model).expanduser()
     if p.is_dir(): return _checked(p)
     if model.startswith(('.', '/', '~')) or model.count('/') > 1: raise UserError(f'{model}: no such model folder', 'check student')
+    near = '/' not in model and difflib.get_close_matches(model.lower(), BUNDLED, 1, .8)
+    if near: raise UserError(f'unknown student `{model}`', f'did you mean `{near[0]}`?')
     return model
 
-# %% ../nbs/05_student.ipynb #0000000a
+# %% ../nbs/05_student.ipynb #ce2646a0
 _tokenizers = ('tokenizer.json', 'tokenizer.model', 'vocab.json', 'tekken.json')
 
 def _checked(p):
@@ -48,7 +50,7 @@ def _checked(p):
         raise UserError(f'{p}: no tokenizer (none of {", ".join(_tokenizers)})', 'save the tokenizer there: tokenizer.save_pretrained(folder)')
     return str(p)
 
-# %% ../nbs/05_student.ipynb #0000000e
+# %% ../nbs/05_student.ipynb #32f13aa0
 def check_hub(model:str):
     "Refuse a hub name that is neither on this machine nor to be had from the hub."
     if Path(path := model_path(model)).exists(): return
@@ -58,19 +60,19 @@ def check_hub(model:str):
     else: return
     raise UserError(f'{model}: neither a model folder nor to be had from the hub ({reason})', 'check its name and the connection; a gated model needs HF_TOKEN')
 
-# %% ../nbs/05_student.ipynb #00000011
+# %% ../nbs/05_student.ipynb #abe2ac1e
 def render(tokenizer, prompt:str) -> str:
     "The text that the model reads for a prompt."
     if not getattr(tokenizer, 'chat_template', None): return prompt
     return tokenizer.apply_chat_template([dict(role='user', content=prompt)], tokenize=False, add_generation_prompt=True)
 
-# %% ../nbs/05_student.ipynb #00000014
+# %% ../nbs/05_student.ipynb #abab2586
 def seed_all(seed:int, prompts:list[str]):
     "Seed torch's samplers from the seed and the prompts."
     import torch
     torch.manual_seed(int(hashlib.sha256('\0'.join([str(seed), *prompts]).encode()).hexdigest()[:8], 16))
 
-# %% ../nbs/05_student.ipynb #00000017
+# %% ../nbs/05_student.ipynb #077eda52
 def fit_length(model:str, max_length:int) -> int:
     "`max_length`, or what the model's positions allow if that is less."
     from transformers import AutoConfig
@@ -82,19 +84,45 @@ def free_memory():
     gc.collect()
     if torch.cuda.is_available(): torch.cuda.empty_cache()
 
-# %% ../nbs/05_student.ipynb #0000001a
+# %% ../nbs/05_student.ipynb #8bd4db2d
 def have_room(tokenizer, texts:list[str], max_length:int) -> list[bool]:
     "Which rendered prompts leave room for an answer, one token or more."
     return [len(ids) + 1 < max_length for ids in tokenizer(texts)['input_ids']] if texts else []
 
 def unanswered(n:int) -> list[Completion]: return [Completion('', 0, False)]*n
 
-# %% ../nbs/05_student.ipynb #33348fa8
+# %% ../nbs/05_student.ipynb #fb94dc23
+_talkers = 'torch torchao transformers trl peft accelerate datasets bitsandbytes unsloth unsloth_zoo vllm'.split()
+_quiet = dict(TRANSFORMERS_VERBOSITY='error', VLLM_LOGGING_LEVEL='ERROR', TORCH_CPP_LOG_LEVEL='ERROR',
+              HF_HUB_VERBOSITY='error', HF_HUB_DISABLE_PROGRESS_BARS='1')
+
+def hush():
+    "Errors only from the engines."
+    for name in (*_talkers, 'torch.utils._pytree'): logging.getLogger(name).setLevel(logging.ERROR)
+    for k, v in _quiet.items(): os.environ.setdefault(k, v)
+    warnings.filterwarnings('ignore', module=rf'({"|".join(_talkers)}|importlib|<frozen importlib.*>)(\.|$)')
+
+# %% ../nbs/05_student.ipynb #226aeb86
+class _Muted:
+    "A stream that drops what is written to it until it is opened."
+    def __init__(self, stream): self.stream, self.open = stream, False
+    def write(self, text): return self.stream.write(text) if self.open else len(text)
+    def __getattr__(self, name): return getattr(self.stream, name)
+
+@contextmanager
+def quietly():
+    "Drop what is printed inside; an error shows itself."
+    out, err = _Muted(sys.stdout), _Muted(sys.stderr)
+    try:
+        with redirect_stdout(out), redirect_stderr(err): yield
+    finally: out.open = err.open = True
+
+# %% ../nbs/05_student.ipynb #d9007b7c
 def on_gpu() -> bool:
     import torch
     return torch.cuda.is_available()
 
-# %% ../nbs/05_student.ipynb #b8f38685
+# %% ../nbs/05_student.ipynb #a81a9698
 @contextmanager
 def stood_in(name:str): # of a module that nobody has imported yet
     "An empty module in the place of `name`: to import it loads nothing."
@@ -104,7 +132,7 @@ def stood_in(name:str): # of a module that nobody has imported yet
     finally:
         del sys.modules[name]
 
-# %% ../nbs/05_student.ipynb #a034472b
+# %% ../nbs/05_student.ipynb #c038eeff
 def import_engines():
     "Import Unsloth before vLLM and transformers, as it asks, so that training can follow in the same process."
     os.environ.setdefault('VLLM_ENABLE_V1_MULTIPROCESSING', '0')
@@ -112,10 +140,11 @@ def import_engines():
     os.environ.setdefault('VLLM_LOGGING_LEVEL', 'ERROR')
     if not importlib.util.find_spec('unsloth'): return
     kernels = 'vllm._C'
-    with nullcontext() if on_gpu() or kernels in sys.modules else stood_in(kernels):
+    safe = nullcontext() if on_gpu() or kernels in sys.modules else stood_in(kernels)
+    with quietly(), safe:
         import unsloth
 
-# %% ../nbs/05_student.ipynb #0000001d
+# %% ../nbs/05_student.ipynb #9b225145
 class VLLMStudent:
     "A student on vLLM."
     def __init__(self, model:str, max_length:int=4096, # prompt and answer together, tokens
@@ -142,7 +171,7 @@ class VLLMStudent:
         "Free the memory that the engine holds."
         self.llm = None; free_memory()
 
-# %% ../nbs/05_student.ipynb #00000020
+# %% ../nbs/05_student.ipynb #033ce31a
 class TransformersStudent:
     "A student on transformers' `generate`."
     def __init__(self, model:str, max_length:int=4096, # prompt and answer together, tokens
@@ -167,7 +196,7 @@ class TransformersStudent:
         "Free the memory that the model holds."
         self.model = None; free_memory()
 
-# %% ../nbs/05_student.ipynb #00000021
+# %% ../nbs/05_student.ipynb #336db0a6
 @patch
 def _batch(self:TransformersStudent, prompts, n, temperature, max_tokens, seed):
     import torch
@@ -193,7 +222,7 @@ def _cut(ids, eos):
     end = next((i for i, t in enumerate(ids) if t in eos), None)
     return ids[:end], end is not None
 
-# %% ../nbs/05_student.ipynb #00000023
+# %% ../nbs/05_student.ipynb #b95ebfe6
 class ServerStudent:
     "A student behind an OpenAI-compatible address."
     def __init__(self, model:str, base_url:str=None, **kw): # kw: as for `Teacher`
@@ -210,14 +239,16 @@ class ServerStudent:
 
     def close(self): self.folder.cleanup()
 
-# %% ../nbs/05_student.ipynb #00000025
+# %% ../nbs/05_student.ipynb #07616648
 BACKENDS = dict(vllm=VLLMStudent, transformers=TransformersStudent, openai=ServerStudent)
 
 def find_backend(backend:str='auto', base_url:str=None) -> str:
     "For auto a server where there is an address, else vLLM where it is installed, else transformers."
     if backend == 'auto' and base_url: return 'openai'
     if backend == 'auto': backend = next((b for b in ('vllm', 'transformers') if importlib.util.find_spec(b)), None)
-    if backend is None: raise UserError('student: neither vLLM nor transformers is installed', 'pip install "synthrl[train]" (on a CPU "synthrl[cpu]")')
+    if backend is None:
+        raise UserError('student: neither vLLM nor transformers is installed', 
+                        'on a CPU run `make env` in a checkout of synthrl; on a GPU install its extra [train], as the README says')
     if backend not in BACKENDS: raise UserError(f'backend: there is no {backend!r}', f'there are: auto, {", ".join(BACKENDS)}')
     return backend
 
@@ -226,6 +257,7 @@ def load_student(model:str,       # a folder, a hub name, or "tiny"
                  base_url:str=None,  # the server's address, for openai
                  **kw):              # what the engine takes besides
     "A student, ready to be asked."
+    hush()
     backend = find_backend(backend, base_url)
     if backend == 'openai': kw['base_url'] = base_url
     else: check_hub(model)

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['Teacher', 'read_object', 'TRANSPORTS', 'BudgetReached', 'PRICES', 'price']
 
-# %% ../nbs/03_teacher.ipynb #00000003
-import asyncio, concurrent.futures, math, sys
+# %% ../nbs/03_teacher.ipynb #c97fef89
+import asyncio, concurrent.futures, math, os, sys
 from collections import Counter
 from fastcore.basics import patch, store_attr
 from .ledger import PRICES, Budget, Cost, Ledger, Reply, mend_texts, price, price_of, read_prices
@@ -17,10 +17,10 @@ from .panel import Panel
 from .task import UserError
 from .wire import TRANSPORTS, Address, find_address, find_endpoint, find_key
 
-# %% ../nbs/03_teacher.ipynb #00000004
+# %% ../nbs/03_teacher.ipynb #1d425f35
 _all_ = ['read_object', 'TRANSPORTS', 'BudgetReached', 'PRICES', 'price']
 
-# %% ../nbs/03_teacher.ipynb #00000009
+# %% ../nbs/03_teacher.ipynb #330d6694
 class Teacher:
     "An LLM behind a chat-completions endpoint."
     def __init__(self, model:str,         # as the endpoint calls it, or a key of `TRANSPORTS`
@@ -39,8 +39,9 @@ class Teacher:
         store_attr()
         self.endpoint, self.prices = find_endpoint(model, base_url), read_prices(prices)
         self._check_settings()
-        self.ledger, self.busy, self.asked = Ledger(cache), {}, {}
+        self.ledger, self.busy, self.asked = Ledger(os.path.expanduser(cache)), {}, {}
         self._check_key()
+        self._check_nothing()
         self.budget = Budget(self.ledger, budget_tokens, budget_usd)
         self.sender = Sender(model, base_url, self.ledger, self.budget, self.prices, seed, concurrency,
                              timeout, retries, refusals)
@@ -54,20 +55,30 @@ class Teacher:
         self.sender.close()
         self.ledger.close()
 
-# %% ../nbs/03_teacher.ipynb #0000000b
+# %% ../nbs/03_teacher.ipynb #b04cbf11
 @patch
 def _check_settings(self:Teacher):
     if self.concurrency < 1: raise UserError(f'concurrency = {self.concurrency}', 'give at least 1')
     if self.refusals is not None and self.refusals < 1:
         raise UserError(f'refusals = {self.refusals}', 'give at least 1')
     if self.budget_usd is not None and price_of(self.model, self.prices) is None:
+        line = f'"{self.model}" = [0.15, 0.6], dollars per million prompt and completion tokens'
         raise UserError(f'budget_usd: the price of {self.model} is not known',
-                        f'limit the tokens instead, or give prices: {{"{self.model}": (0.15, 0.6)}}, dollars per million prompt '
-                        'and completion tokens, or a file with such a table')
+                        'limit the tokens instead (--budget-tokens N), '
+                        f'or name it: --prices FILE with the line {line}')
     for name in ('budget_usd', 'budget_tokens'):
         budget = getattr(self, name)
         if budget is not None and not budget >= 0:
             raise UserError(f'{name} = {budget}', 'give 0 or more, or leave it out for no limit')
+
+@patch
+def _check_nothing(self:Teacher):
+    "A budget of nothing is enough for replies that are there, and for a teacher that costs nothing."
+    free = price_of(self.model, self.prices) == (0, 0)
+    none = dict(budget_tokens=self.budget_tokens == 0, budget_usd=self.budget_usd == 0 and not free)
+    for name in (name for name, is_none in none.items() if is_none and self.ledger.is_empty()):
+        raise UserError(f'{name} = 0 buys no reply, and {self.ledger.path} has none yet', 
+                        f'give more than 0 (--{name.replace("_", "-")} 5), or leave it out for no limit')
 
 @patch
 def _check_key(self:Teacher, needed=False):
@@ -76,7 +87,7 @@ def _check_key(self:Teacher, needed=False):
     raise UserError(f'OPENAI_API_KEY is not set, and {self.endpoint} needs a key',
                     'export OPENAI_API_KEY=…, or give the base_url of a server of your own')
 
-# %% ../nbs/03_teacher.ipynb #0000000d
+# %% ../nbs/03_teacher.ipynb #c80950bb
 @patch
 def _request(self:Teacher, prompt, more) -> dict:
     messages = [dict(role='user', content=prompt)] if isinstance(prompt, str) else list(prompt)
@@ -96,7 +107,7 @@ def _plan(self:Teacher, prompts, temperature, max_tokens, schema):
     keys = [request_key(self.endpoint, r) for r in requests]
     return keys, dict(zip(keys, requests))
 
-# %% ../nbs/03_teacher.ipynb #0000000e
+# %% ../nbs/03_teacher.ipynb #c5bbd988
 @patch
 def _missing(self:Teacher, wanted, n) -> list:
     "A job for each run of samples that is not there yet."
@@ -115,7 +126,7 @@ def _begin(self:Teacher, wanted, n) -> list:
     if jobs: self._check_key(needed=True)
     return jobs
 
-# %% ../nbs/03_teacher.ipynb #00000010
+# %% ../nbs/03_teacher.ipynb #28d367e6
 @patch
 async def _fetch(self:Teacher, jobs, wanted, n, failures):
     "Have the jobs sent, but for those that another call is waiting for: wait for these."
@@ -138,7 +149,7 @@ async def _send(self:Teacher, jobs, failures):
         for j in jobs: self.busy.pop(j.key, None)
         over.set_result(None)
 
-# %% ../nbs/03_teacher.ipynb #00000012
+# %% ../nbs/03_teacher.ipynb #8560bb34
 _why_empty = dict(refused=('refused', ''), length=('nothing but reasoning', 'give more `max_tokens`'))
 
 @patch
@@ -168,7 +179,7 @@ def _name(failure):
     words = ' '.join(str(content).split())
     return repr(words if len(words) < 60 else words[:57] + '…')
 
-# %% ../nbs/03_teacher.ipynb #00000014
+# %% ../nbs/03_teacher.ipynb #bdc0f73d
 class Watch:
     "The panel of one call."
     def __init__(self, teacher, jobs):
@@ -181,7 +192,7 @@ class Watch:
         if price_of(t.model, t.prices): cost += f' · ${d["usd"]:.3f}'
         self.panel.show(d['replies'] + d['failed'], cost)
 
-# %% ../nbs/03_teacher.ipynb #00000016
+# %% ../nbs/03_teacher.ipynb #7a2ee2e9
 @patch
 def _submit(self:Teacher, jobs, wanted, n, failures):
     return asyncio.run_coroutine_threadsafe(self._fetch(jobs, wanted, n, failures), self.sender.loop)
@@ -197,7 +208,7 @@ def _wait(self:Teacher, future, jobs):
         return future.result()
     finally: future.cancel()
 
-# %% ../nbs/03_teacher.ipynb #00000017
+# %% ../nbs/03_teacher.ipynb #b4bf63c5
 @patch
 def replies(self:Teacher, prompts:list,  # strings, or lists of chat messages
             n:int=1,                     # answers to each
@@ -221,7 +232,7 @@ def ask(self:Teacher, prompts:list, n:int=1, temperature:float=0.7, max_tokens:i
 def _texts(replies, whole=False):
     return [[r.text for r in rs if r.text and (r.finish == 'stop' or not whole)] for rs in replies]
 
-# %% ../nbs/03_teacher.ipynb #0000001c
+# %% ../nbs/03_teacher.ipynb #f90bef94
 @patch
 async def ask_async(self:Teacher, prompts:list, n:int=1, temperature:float=0.7, max_tokens:int=None,
                     schema:dict=None) -> list[list[str]]:
@@ -238,7 +249,7 @@ async def ask_async(self:Teacher, prompts:list, n:int=1, temperature:float=0.7, 
         finally: future.cancel()
     return _texts(self._end(keys, wanted, n, failures))
 
-# %% ../nbs/03_teacher.ipynb #00000020
+# %% ../nbs/03_teacher.ipynb #731772c5
 @patch
 def total(self:Teacher) -> Cost:
     "What everything in the cache has cost, over all runs."
@@ -257,7 +268,7 @@ def estimate(self:Teacher, share:float # of the whole run: 3 samples of 500 are 
     return Cost(math.ceil(w.prompt_tokens/share), math.ceil(w.completion_tokens/share), w.usd/share,
                 math.ceil(w.calls/share))
 
-# %% ../nbs/03_teacher.ipynb #00000022
+# %% ../nbs/03_teacher.ipynb #73b05110
 @patch(as_prop=True)
 def report(self:Teacher) -> str:
     "One line: what was asked, what it cost, what is missing."

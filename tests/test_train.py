@@ -20,6 +20,8 @@ def finish(p):
     text, _ = p.communicate(timeout=900)
     lines = [l for l in text.splitlines() if l.startswith('SUMMARY')]
     assert p.returncode == 0 and lines, text[-3000:]
+    odd = [l for l in text.splitlines() if not l.startswith(('SUMMARY', 'train '))]
+    assert not odd, odd                                             # the engines say nothing
     return json.loads(lines[-1].removeprefix('SUMMARY '))
 
 def weights(folder):
@@ -57,3 +59,34 @@ def test_killed_training_goes_on(tmp_path):
     done = finish(start(tmp_path/'model', steps=6, save_every=2))
     rows = [json.loads(l)['step'] for l in (tmp_path/'model/log.jsonl').read_text().splitlines()]
     assert done['steps'] == 6 and rows == [1, 2, 3, 4, 5, 6]
+
+def steps_done(out):
+    log = out/'.model.partial'/'log.jsonl'
+    return [json.loads(l)['step'] for l in log.read_text().splitlines() if l.endswith('}')] if log.exists() else []
+
+@pytest.mark.parametrize('stop', [signal.SIGINT, signal.SIGKILL], ids=['ctrl-c', 'kill-9'])
+def test_stopped_at_step_25_of_60(tmp_path, stop):
+    "As the laptop's preset has it: what a run says when it is stopped, that it goes on from there, is true in training."
+    small = '--set plan.backend=transformers --set synthesis.n=24 --set score.n=4 --set plan.selected=16 --set plan.heldout=4 ' \
+            '--set grpo.prompts_per_step=4 --set grpo.completions=8 --set grpo.micro_batch=32'.split()
+    code = 'import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n' \
+           'from synthrl.cli import main; sys.exit(main())'  # a job in the background would not hear of it
+    command = [sys.executable, '-c', code, 'run', 'word_problems', '--preset', 'laptop',
+               '--out', str(tmp_path/'out'), '--until', 'model', *small]
+    env = os.environ | dict(OMP_NUM_THREADS='1')                       # many threads wait for each other on a machine at work
+    def begin(): return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=env)
+    p, end = begin(), time.time() + 900
+    while max(steps_done(tmp_path/'out'), default=0) < 25 and p.poll() is None and time.time() < end: time.sleep(.05)
+    at = max(steps_done(tmp_path/'out'))
+    p.send_signal(stop)
+    _, err = p.communicate(timeout=60)
+    if stop == signal.SIGINT: assert p.returncode == 130 and err.strip().splitlines() == ['synthrl: stopped; the same command goes on from here']
+    p = begin()
+    said, err = p.communicate(timeout=900)
+    assert p.returncode == 0 and not err.strip(), said + err[-3000:]
+    ours = ('train', 'model', 'note:', 'report:', 'passages', 'initial', 'synth', 'scored', 'heldout')
+    assert all(line.startswith(ours) for line in said.splitlines()), said # and no line of a library
+    after = int(said.split('goes on after step ')[1].split()[0])
+    assert 20 <= after <= at and said.count('skipped') == 6
+    rows = [json.loads(l)['step'] for l in (tmp_path/'out'/'model'/'log.jsonl').read_text().splitlines()]
+    assert rows == list(range(1, 61)) and not (tmp_path/'out'/'.model.partial').exists()
