@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 
+from .student import ask_student
 from .task import Sample, Task, UserError, write_text
 from .verify import judge_all
 
@@ -43,18 +44,30 @@ def pass_at(k:int, # answers one may give
     if not 1 <= k <= n: raise UserError(f'evaluate: pass@{k} needs at least {k} answers a question, there are {n}', 'raise `k`')
     return 1 - comb(n - right, k)/comb(n, k)
 
+# %% ../nbs/10_evaluate.ipynb #5db7f038
+def _shares(rows, which='verdicts'):
+    "For each question the share of its answers that are right."
+    return [sum(v == 'correct' for v in r[which])/len(r[which]) for r in rows]
+
 # %% ../nbs/10_evaluate.ipynb #0000001b
 @dataclass
 class Evaluation:
     "One model's answers to the test questions, and what they come to."
-    rows: list = field(default_factory=list) # a question each: id, input, label, answers, verdicts, finished
+    rows: list = field(default_factory=list) # a question each: id, input, label, answers, verdicts, other, finished
     k: int = 1                               # answers a question
     temperature: float = 0.                  # 0 is greedy
+    strict: bool = False                     # how `verdicts` were read; `other` are the verdicts of the other reading
 
     @property
-    def shares(self): return [sum(v == 'correct' for v in r['verdicts'])/len(r['verdicts']) for r in self.rows]
+    def shares(self): return _shares(self.rows)
     @property
     def accuracy(self): return sum(self.shares)/len(self.rows)
+    @property
+    def readings(self):
+        "The accuracy by each reading; by one alone where the task has no mark."
+        mine, other = ('strict', 'lenient') if self.strict else ('lenient', 'strict')
+        both = all('other' in r for r in self.rows)
+        return {mine: self.accuracy} | ({other: sum(_shares(self.rows, 'other'))/len(self.rows)} if both else {})
     @property
     def ci(self): return interval(self.shares)
     @property
@@ -66,7 +79,9 @@ class Evaluation:
     def pass_at(self, j): return sum(pass_at(j, self.k, round(s*self.k)) for s in self.shares)/len(self.rows)
     def __repr__(self):
         lo, hi = self.ci
-        return (f'{self.accuracy:.1%} [{lo:.1%}, {hi:.1%}] of {len(self.rows)} questions, k = {self.k}, '
+        (mine, _), *others = self.readings.items()
+        other = ''.join(f', {name} {share:.1%}' for name, share in others)
+        return (f'{self.accuracy:.1%} [{lo:.1%}, {hi:.1%}] of {len(self.rows)} questions, k = {self.k}, {mine} reading{other}, '
                 f'unreadable {self.unreadable:.1%}, truncated {self.truncated:.1%}')
 
 # %% ../nbs/10_evaluate.ipynb #0000001f
@@ -74,29 +89,35 @@ class Evaluation:
 class Evaluate:
     "How a model is examined."
     k: int = 1               # answers a question; the paper reports one, greedy
-    temperature: float = 0.7 # when k > 1 (that of paper 1's votes and scores); one answer is always greedy
+    temperature: float = 0.7 # when k > 1 (that of paper 1's votes); one answer is always greedy
     max_tokens: int = 2048   # length of an answer at most, tokens (paper 1: maximum response)
+    strict: bool = True      # the reading whose accuracy is compared, where the task has a mark (paper 1's code)
     limit: int = 0           # questions at most, the first ones; 0 is all
     seed: int = 0            # of the sampling when k > 1
 
 # %% ../nbs/10_evaluate.ipynb #00000023
-def _row(s, answers, verdicts):
-    return dict(id=s.id, input=s.input, label=s.label, answers=[c.text for c in answers],
-                verdicts=[str(getattr(v, 'value', v)) for _, v in zip(answers, verdicts)], finished=[bool(c.finished) for c in answers])
+def _row(s, answers, verdicts, other):
+    "One question; `verdicts` and `other` go on from question to question."
+    def next_ones(found): return [str(getattr(v, 'value', v)) for _, v in zip(answers, found)]
+    row = dict(id=s.id, input=s.input, label=s.label, answers=[c.text for c in answers], verdicts=next_ones(verdicts))
+    if other: row['other'] = next_ones(other)
+    return row | dict(finished=[bool(c.finished) for c in answers])
 
 # %% ../nbs/10_evaluate.ipynb #00000024
 def evaluate(task:Task, student, # anything with `sample`, see synthrl.student
              test:list[Sample],
              k:int|None=None, # answers a question; None is the settings'
              settings:Evaluate|None=None) -> Evaluation:
-    "Ask the student every test question k times and judge the answers."
+    "Ask the student every test question k times and judge the answers, each of them by both readings."
     cfg = settings or Evaluate(); k = k or cfg.k; test = test[:cfg.limit or None]
     if not test: raise UserError('evaluate: there are no questions', 'give the task a `test` file with at least one')
-    heat = cfg.temperature if k > 1 else 0.
-    answers = student.sample([task.ask(s.input) for s in test], n=k, temperature=heat, max_tokens=cfg.max_tokens, seed=cfg.seed)
+    heat, strict = cfg.temperature if k > 1 else 0., cfg.strict and task.has_mark
+    questions = [s.input for s in test]
+    answers = ask_student(task, student, questions, n=k, temperature=heat, max_tokens=cfg.max_tokens, seed=cfg.seed)
     texts, gold, asked = zip(*[(c.text, s.label, s.input) for s, cs in zip(test, answers) for c in cs])
-    verdicts = iter(judge_all(task.answer, texts, gold, task.labels, asked))
-    return Evaluation([_row(s, cs, verdicts) for s, cs in zip(test, answers)], k, heat)
+    def judged(strict): return iter(judge_all(task.answer, texts, gold, task.labels, asked, strict=strict))
+    verdicts, other = judged(strict), judged(not strict) if task.has_mark else None
+    return Evaluation([_row(s, cs, verdicts, other) for s, cs in zip(test, answers)], k, heat, strict)
 
 # %% ../nbs/10_evaluate.ipynb #00000028
 def _newcombe(base, trained, level):
@@ -143,7 +164,11 @@ class Comparison:
 def compare(base:Evaluation, trained:Evaluation, level:float=0.95) -> Comparison:
     "Trained against base, question by question."
     import numpy as np
-    if [r['id'] for r in base.rows] != [r['id'] for r in trained.rows]: raise UserError('compare: the two evaluations are of different questions', 'evaluate both on the same test')
+    same = [r['id'] for r in base.rows] == [r['id'] for r in trained.rows]
+    if not same:
+        raise UserError('compare: the two evaluations are of different questions', 'evaluate both on the same test')
+    if base.strict != trained.strict:
+        raise UserError('compare: one evaluation was read strictly, the other not', 'give both the same `strict`')
     b, t = np.array(base.shares, float), np.array(trained.shares, float)
     ci = (_newcombe if np.isin([b, t], (0, 1)).all() else _paired)(b, t, level)
     return Comparison(float((t - b).mean()), ci, _p_value(t - b), int((t > b).sum()), int((t < b).sum()))
@@ -151,15 +176,17 @@ def compare(base:Evaluation, trained:Evaluation, level:float=0.95) -> Comparison
 # %% ../nbs/10_evaluate.ipynb #00000040
 def write_evaluations(path, base:Evaluation, trained:Evaluation):
     "Both models' answers, one question a line."
+    def own(r): return {k: r[k] for k in ('answers', 'verdicts', 'other', 'finished') if k in r}
     def line(b, t):
-        own = lambda r: {k: r[k] for k in ('answers', 'verdicts', 'finished')}
-        return dict(id=b['id'], input=b['input'], label=b['label'], temperature=base.temperature, base=own(b), trained=own(t))
-    write_text(path, ''.join(json.dumps(line(b, t), ensure_ascii=False) + '\n' for b, t in zip(base.rows, trained.rows)))
+        asked = {k: b[k] for k in ('id', 'input', 'label')}
+        return asked | dict(temperature=base.temperature, strict=base.strict, base=own(b), trained=own(t))
+    lines = [json.dumps(line(b, t), ensure_ascii=False) + '\n' for b, t in zip(base.rows, trained.rows)]
+    write_text(path, ''.join(lines))
 
 # %% ../nbs/10_evaluate.ipynb #00000041
 def to_evaluations(rows:list[dict]) -> tuple[Evaluation, Evaluation]: # base, trained
     "The two examinations in the rows of an eval.jsonl."
     def one(who):
         out = [{k: r[k] for k in ('id', 'input', 'label')} | r[who] for r in rows]
-        return Evaluation(out, len(out[0]['verdicts']), rows[0]['temperature'])
+        return Evaluation(out, len(out[0]['verdicts']), rows[0]['temperature'], rows[0].get('strict', False))
     return one('base'), one('trained')

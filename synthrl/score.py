@@ -10,6 +10,7 @@ import hashlib, json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from .panel import Panel
+from .student import ask_student
 from .task import Sample, Task, UserError, write_text
 from .verify import judge_all
 
@@ -17,28 +18,32 @@ from .verify import judge_all
 @dataclass
 class Score:
     "How pass rates are measured."
-    n: int = 64              # answers a question (paper 1, L)
-    temperature: float = .7  # of the student (paper 1; its code has 1.2)
-    max_tokens: int = 2048   # of one answer, at most (paper 1: maximum response)
-    chunk: int = 64          # questions that are asked together and put aside together (ours)
-    seed: int = 0            # of the sampling
+    n: int = 64               # answers a question (paper 1, L)
+    temperature: float = 1.2  # of the student (paper 1's code; its text .7)
+    top_p: float = .95        # share of the probability that is sampled from (paper 1's code; its text names none)
+    max_tokens: int = 2048    # of one answer, at most (paper 1: maximum response; its code cuts at 1,500 here)
+    strict: bool = True       # read the answer in its mark alone, where the task has one (paper 1's code)
+    chunk: int = 64           # questions that are asked together and put aside together (ours)
+    seed: int = 0             # of the sampling
 
 # %% ../nbs/07_score.ipynb #00000007
 def judged_answers(task:Task, student,       # anything with `sample`, see synthrl.student
                    samples:list[Sample], settings:Score,
                    seed:int=0) -> list[list[tuple[str, bool]]]: # of the sampling
     "For each sample the student's answers, and whether each is right."
-    answers = student.sample([task.ask(s.input) for s in samples], n=settings.n, temperature=settings.temperature, 
-                             max_tokens=settings.max_tokens, seed=seed)
+    how = dict(n=settings.n, temperature=settings.temperature, top_p=settings.top_p, max_tokens=settings.max_tokens)
+    answers = ask_student(task, student, [s.input for s in samples], seed=seed, **how)
     flat = [(c.text, s) for s, cs in zip(samples, answers, strict=True) for c in cs]
-    verdicts = judge_all(task.answer, [t for t, _ in flat], [s.label for _, s in flat], task.labels, [s.input for _, s in flat])
+    texts, labels, asked = [t for t, _ in flat], [s.label for _, s in flat], [s.input for _, s in flat]
+    verdicts = judge_all(task.answer, texts, labels, task.labels, asked, strict=settings.strict and task.has_mark)
     right = iter(v == 'correct' for v in verdicts)
     return [[(c.text, next(right)) for c in cs] for cs in answers]
 
 # %% ../nbs/07_score.ipynb #0000000c
 def _name(task, chunk, settings):
     asked = [[task.ask(s.input), s.label] for s in chunk]
-    return hashlib.sha256(json.dumps([task.answer, task.labels, asdict(settings), asked]).encode()).hexdigest()[:16]
+    how = [task.answer, task.labels, task.template, task.has_mark]
+    return hashlib.sha256(json.dumps([*how, asdict(settings), asked]).encode()).hexdigest()[:16]
 
 # %% ../nbs/07_score.ipynb #0000000d
 def _read_partial(path) -> dict:

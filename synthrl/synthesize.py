@@ -8,7 +8,7 @@ __all__ = ['TEXT', 'A_SAMPLE', 'KEYWORDS', 'PATTERN', 'GENERATE', 'SOLVE', 'Synt
            'read_sample', 'generate', 'tally', 'decide', 'vote', 'shingles', 'Seen', 'word_runs', 'HeldOut', 'held_out',
            'shortfall', 'synthesize', 'similarities', 'diversity', 'provenance']
 
-# %% ../nbs/04_synthesize.ipynb #eeb785e7
+# %% ../nbs/04_synthesize.ipynb #c597a71d
 import json, math, random, re
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from .verify import extract, same
 from .retrieve import BM25, Passage, passages_for
 from .teacher import Teacher, read_object
 
-# %% ../nbs/04_synthesize.ipynb #7dbdc681
+# %% ../nbs/04_synthesize.ipynb #d355174d
 @dataclass
 class Synthesis:
     "How the samples are made."
@@ -37,7 +37,7 @@ class Synthesis:
     max_tokens: int = 2048     # tokens of one reply, at most (paper 1: maximum response)
     seed: int = 0              # which passages are drawn, which attempts show demonstrations, and which ones
 
-# %% ../nbs/04_synthesize.ipynb #b48b9098
+# %% ../nbs/04_synthesize.ipynb #526d9143
 def block(name:str, text:str, **attributes) -> str:
     "Material between tags; a closing tag inside it loses its meaning."
     if not text: return ''
@@ -49,10 +49,11 @@ def fill(template:str, **blocks) -> str:
     lines = [blocks.get(line[1:-1], '') if re.fullmatch(r'\{\w+\}', line) else line for line in template.strip().split('\n')]
     return '\n'.join(l for l in lines if l)
 
-# %% ../nbs/04_synthesize.ipynb #b36637da
+# %% ../nbs/04_synthesize.ipynb #a82a7d6a
 def task_block(task:Task) -> str:
     "What a prompt says about the task."
-    parts = [task.description, task.input_format and f'Questions: {task.input_format}', f'Answers: {task.output_format}',
+    parts = [task.description, task.domains and f'Its parts: {", ".join(task.domains)}.',
+             task.input_format and f'Questions: {task.input_format}', f'Answers: {task.output_format}',
              task.labels and f'The answer is one of: {", ".join(task.labels)}']
     return block('task', '\n'.join(p for p in parts if p))
 
@@ -60,7 +61,7 @@ def examples_block(demos:list[dict]) -> str:
     "Demonstrations, one after another."
     return block('examples', '\n\n'.join(f'Question: {d["input"]}\nAnswer: {d["output"]}' for d in demos))
 
-# %% ../nbs/04_synthesize.ipynb #bed19697
+# %% ../nbs/04_synthesize.ipynb #5b5f237d
 def schema_of(**properties) -> dict: # a JSON type by name
     "The JSON schema of an object that has these properties and no others."
     return dict(type='object', properties=properties, required=list(properties), additionalProperties=False)
@@ -68,12 +69,12 @@ def schema_of(**properties) -> dict: # a JSON type by name
 TEXT = dict(type='string')
 A_SAMPLE = schema_of(input=TEXT, output=TEXT)
 
-# %% ../nbs/04_synthesize.ipynb #8a6342e5
+# %% ../nbs/04_synthesize.ipynb #83645cd8
 _refusal = re.compile(r"\s*(I['’]m (very )?sorry|sorry\b|I (can ?no|ca[n']+)t (help|assist|comply)|I am (unable|sorry)|As an AI)", re.I)
 
 def _note(text): return 'refused' if _refusal.match(text) else 'unreadable'
 
-# %% ../nbs/04_synthesize.ipynb #d73fbb52
+# %% ../nbs/04_synthesize.ipynb #f6a8129b
 def first_readable(teacher:Teacher, prompts:list[str], read, # a function from a reply to what is in it, or None
                    settings:Synthesis, report:Counter,
                    schema:dict=None) -> list: # JSON schema of a reply, for endpoints that know how
@@ -89,7 +90,7 @@ def first_readable(teacher:Teacher, prompts:list[str], read, # a function from a
         if not any(replies): break # there is nobody to ask again
     return out
 
-# %% ../nbs/04_synthesize.ipynb #61866edc
+# %% ../nbs/04_synthesize.ipynb #cde71659
 KEYWORDS = '''
 A library of texts is going to be searched for material on the task below.
 {task}
@@ -99,7 +100,7 @@ Reply with one JSON object and nothing else:
 {"keywords": ["…", "…"]}
 '''
 
-# %% ../nbs/04_synthesize.ipynb #84537bd0
+# %% ../nbs/04_synthesize.ipynb #8db8271a
 def find_keywords(task:Task, teacher:Teacher, settings:Synthesis=None) -> list[str]:
     "What to search the library for, named by the teacher."
     cfg = settings or Synthesis()
@@ -112,7 +113,7 @@ def find_keywords(task:Task, teacher:Teacher, settings:Synthesis=None) -> list[s
     if not words: raise UserError(f'{task.path or task.name}: the teacher named no keywords in {cfg.tries} replies', 'make `description` clearer, or take another teacher')
     return words
 
-# %% ../nbs/04_synthesize.ipynb #95a28da6
+# %% ../nbs/04_synthesize.ipynb #f58c8bf8
 def find_passages(task:Task, teacher:Teacher, library:BM25, n:int, settings:Synthesis=None, 
                   say=print) -> list[Passage]: # is told where they are fewer than the samples, or do not fit
     "Different passages for the attempts that `n` samples may take."
@@ -120,7 +121,7 @@ def find_passages(task:Task, teacher:Teacher, library:BM25, n:int, settings:Synt
     spare = math.ceil(n * cfg.extra)
     return passages_for(find_keywords(task, teacher, cfg), library, n, spare, cfg.pool, cfg.seed, say)
 
-# %% ../nbs/04_synthesize.ipynb #ea90889e
+# %% ../nbs/04_synthesize.ipynb #6647b475
 PATTERN = '''
 Here are a task and some of its samples.
 {task}
@@ -130,7 +131,7 @@ Reply with one JSON object and nothing else:
 {"pattern": "…"}
 '''
 
-# %% ../nbs/04_synthesize.ipynb #080cb248
+# %% ../nbs/04_synthesize.ipynb #5c280a2a
 def find_pattern(task:Task, teacher:Teacher, settings:Synthesis=None) -> str:
     "What the demonstrations have in common, in the teacher's words; '' where there are none."
     cfg = settings or Synthesis()
@@ -139,21 +140,22 @@ def find_pattern(task:Task, teacher:Teacher, settings:Synthesis=None) -> str:
     prompt = fill(PATTERN, task=task_block(task), examples=examples_block(task.demos[:cfg.pattern_demos]))
     return first_readable(teacher, [prompt], read, cfg, Counter(), schema_of(pattern=TEXT))[0] or ''
 
-# %% ../nbs/04_synthesize.ipynb #1dd5d8ba
+# %% ../nbs/04_synthesize.ipynb #bfe4e531
 GENERATE = '''
 Write one new question for the task below, and its answer.
 {task}
+{part}
 {pattern}
 {examples}
 {passage}
-Let the question be about something in the passage, and put into it all that is needed to answer it: whoever answers will not see the passage. It must have exactly one right answer. Copy no example.
+Let the question be about something in the passage, and put into it all that is needed to answer it: whoever answers will not see the passage. It must have exactly one right answer. Let it be of the same difficulty as the task's questions, or harder. Copy no example.
 {again}
 Work the answer out step by step, and write it as the task wants it written.
 Reply with one JSON object and nothing else:
 {"input": "the question", "output": "the whole answer"}
 '''
 
-# %% ../nbs/04_synthesize.ipynb #48073652
+# %% ../nbs/04_synthesize.ipynb #f137a9db
 def attempt(task:Task, passages:list[Passage], i:int, # the number of the attempt, from 0
             pattern:str='', settings:Synthesis=None) -> tuple[str, Passage]:
     "The prompt of attempt `i`, and the passage that it shows."
@@ -161,35 +163,44 @@ def attempt(task:Task, passages:list[Passage], i:int, # the number of the attemp
     rng, p, turn = random.Random(f'{cfg.seed}:{i}'), passages[i % len(passages)], i // len(passages)
     demos = rng.sample(task.demos, min(cfg.shown_demos, len(task.demos))) if rng.random() < len(task.demos)/cfg.n else []
     again = f'There is a question about this passage already ({turn} so far). Let yours be about something else in it.' if turn else ''
-    return fill(GENERATE, task=task_block(task), pattern=block('pattern', pattern), examples=examples_block(demos), again=again,
-                passage=block('passage', p.text[:cfg.passage_chars], title=p.title)), p
+    part = f'Let it come from this part of the task: {task.domains[i % len(task.domains)]}.' if task.domains else ''
+    blocks = dict(task=task_block(task), pattern=block('pattern', pattern), examples=examples_block(demos),
+                  passage=block('passage', p.text[:cfg.passage_chars], title=p.title))
+    return fill(GENERATE, part=part, again=again, **blocks), p
 
-# %% ../nbs/04_synthesize.ipynb #ac496350
+# %% ../nbs/04_synthesize.ipynb #3ea9c460
 def read_sample(text:str) -> tuple[str, str]|None:
     "Question and answer in a reply, or None where one of them is missing."
     o = read_object(text) or {}
     q, a = (str(v).strip() if isinstance(v, (str, int, float)) else '' for v in (o.get('input'), o.get('output')))
     return (q, a) if q and a else None
 
-# %% ../nbs/04_synthesize.ipynb #abd8217b
+# %% ../nbs/04_synthesize.ipynb #4fabb6a9
 def generate(task:Task, teacher:Teacher, passages:list[Passage],
              attempts,               # their numbers, such as range(10)
-             pattern:str='', settings:Synthesis=None, report:Counter=None) -> list[Sample]:
+             pattern:str='', settings:Synthesis=None, report:Counter=None,
+             part_of:dict=None       # is filled with the number of each question's domain
+            ) -> list[Sample]:
     "The samples that the attempts brought; unusable ones are counted in `report`."
     cfg, report = settings or Synthesis(), Counter() if report is None else report
+    part_of = {} if part_of is None else part_of
+    attempts = list(attempts)
     plans = [attempt(task, passages, i, pattern, cfg) for i in attempts]
     found = first_readable(teacher, [prompt for prompt, _ in plans], read_sample, cfg, report, A_SAMPLE)
-    report['attempts'] += len(plans); report['unusable'] += sum(f is None for f in found)
+    report['attempts'] += len(plans)
+    report['unusable'] += sum(f is None for f in found)
+    for i, f in zip(attempts, found):
+        if f: part_of.setdefault(f[0], i % (len(task.domains) or 1))   # of two that are alike the first is kept
     return [Sample(*f, passage=p.id) for f, (_, p) in zip(found, plans) if f]
 
-# %% ../nbs/04_synthesize.ipynb #b9a1607b
+# %% ../nbs/04_synthesize.ipynb #9c364f5f
 SOLVE = '''
 {task}
 {question}
 Answer the question. Think step by step, and end with the answer as the task wants it written.
 '''
 
-# %% ../nbs/04_synthesize.ipynb #74f1ec8f
+# %% ../nbs/04_synthesize.ipynb #6b439609
 def tally(kind:str, answers:list[str]) -> list[tuple[str, int]]:
     "The different answers and how many gave each, most frequent first."
     groups = []
@@ -199,7 +210,7 @@ def tally(kind:str, answers:list[str]) -> list[tuple[str, int]]:
         else: groups.append([a, n])
     return sorted(map(tuple, groups), key=lambda g: -g[1])
 
-# %% ../nbs/04_synthesize.ipynb #8336dcd3
+# %% ../nbs/04_synthesize.ipynb #38e27ac3
 def _votes(task, s, texts):
     "(the answer read out of each text, the answer that the list of accepted ones goes by): a vote for any of them is one for all."
     read = [extract(task.answer, t, task.labels, s.input) for t in texts]
@@ -208,7 +219,7 @@ def _votes(task, s, texts):
     known = [a if a is None or not any(same(task.answer, x, a) for x in accepted) else accepted[0] for a in read]
     return known, accepted[0] if accepted else None
 
-# %% ../nbs/04_synthesize.ipynb #616224f4
+# %% ../nbs/04_synthesize.ipynb #791f31dc
 def decide(task:Task, s:Sample, replies:list[str], # further answers to its question
            min_agreement:float=.5,
            asked:int=None) -> Sample|str: # how many answers were asked for; None: as many as there are
@@ -225,7 +236,7 @@ def decide(task:Task, s:Sample, replies:list[str], # further answers to its ques
     answer = s.answer if listed is not None and best == listed else best
     return replace(s, output=whole, answer=answer, agreement=round(n/votes, 4), votes=votes, id='')
 
-# %% ../nbs/04_synthesize.ipynb #96bfdf20
+# %% ../nbs/04_synthesize.ipynb #05b51811
 def vote(task:Task, teacher:Teacher, samples:list[Sample],
          votes:int=None, min_agreement:float=None, # None: as in the settings
          settings:Synthesis=None, report:Counter=None) -> list[Sample]:
@@ -238,14 +249,14 @@ def vote(task:Task, teacher:Teacher, samples:list[Sample],
     report.update(d for d in decided if isinstance(d, str))
     return [d for d in decided if isinstance(d, Sample)]
 
-# %% ../nbs/04_synthesize.ipynb #1f87f55b
+# %% ../nbs/04_synthesize.ipynb #e15ac715
 def shingles(text:str, size:int=3 # words in each
             ) -> set[str]:
     "Runs of `size` words; all words where there are fewer."
     words = re.findall(r'\w+', text.lower())
     return {' '.join(words[i:i+size]) for i in range(max(1, len(words) - size + 1))}
 
-# %% ../nbs/04_synthesize.ipynb #aa4af8e7
+# %% ../nbs/04_synthesize.ipynb #ddf69400
 class Seen:
     "Questions by their shingles, to be asked whether a further one is new."
     def __init__(self, threshold:float=.8, size:int=3):
@@ -265,19 +276,19 @@ class Seen:
         self.known[text] = shingles(text, self.size)
         self.lsh.insert(text, _minhash(self.known[text]))
 
-# %% ../nbs/04_synthesize.ipynb #1b543678
+# %% ../nbs/04_synthesize.ipynb #b545c6e7
 def _minhash(shingles):
     from datasketch import MinHash
     m = MinHash(num_perm=128)
     m.update_batch([s.encode() for s in sorted(shingles)])
     return m
 
-# %% ../nbs/04_synthesize.ipynb #7e16c715
+# %% ../nbs/04_synthesize.ipynb #0779fd28
 def word_runs(text:str, size:int=13) -> set[str]:
     "Runs of exactly `size` words."
     return {s for s in shingles(text, size) if s.count(' ') == size - 1}
 
-# %% ../nbs/04_synthesize.ipynb #45fccdd4
+# %% ../nbs/04_synthesize.ipynb #1fb957c8
 class HeldOut:
     "The questions of a test file, to be asked whether a further one comes too close."
     def __init__(self, questions:list[str], settings:Synthesis=None):
@@ -291,13 +302,13 @@ class HeldOut:
         "Does the text share a long run of words with a test question, or nearly repeat one?"
         return not self.runs.isdisjoint(word_runs(text, self.size)) or self.seen.twin(text) is not None
 
-# %% ../nbs/04_synthesize.ipynb #290317dc
+# %% ../nbs/04_synthesize.ipynb #ab84cf94
 def held_out(task:Task, questions:list[str]=None, # None: those of the task's own test file
              settings:Synthesis=None) -> HeldOut:
     "What the task's samples have to keep clear of."
     return HeldOut([s.input for s in read_test(task)] if questions is None else questions, settings)
 
-# %% ../nbs/04_synthesize.ipynb #d3643ee9
+# %% ../nbs/04_synthesize.ipynb #a060863e
 def _screen(samples, seen, held, report, parents={}): # parents: questions by id
     "The samples that are neither too close to a test question nor to an earlier sample."
     out = []
@@ -307,17 +318,25 @@ def _screen(samples, seen, held, report, parents={}): # parents: questions by id
         else: seen.add(s.input); out.append(s)
     return out
 
-# %% ../nbs/04_synthesize.ipynb #b7996cd2
-def _rounds(task, teacher, passages, kept, seen, held, cfg, report):
-    "Attempts and votes until `kept` holds enough samples, or the attempts are used up."
-    pattern, limit, i = find_pattern(task, teacher, cfg), cfg.n + math.ceil(cfg.n*cfg.extra), 0
-    while len(kept) < cfg.n and i < limit:
-        stop = min(i + cfg.n - len(kept), limit)
-        fresh = _screen(generate(task, teacher, passages, range(i, stop), pattern, cfg, report), seen, held, report)
-        kept += vote(task, teacher, fresh, settings=cfg, report=report)
-        i = stop
+# %% ../nbs/04_synthesize.ipynb #4c4f616e
+def _quotas(n, parts):
+    "How many of n samples each part gets: as alike as can be."
+    return [n//parts + (j < n % parts) for j in range(parts)]
 
-# %% ../nbs/04_synthesize.ipynb #71f35103
+def _rounds(task, teacher, passages, kept, seen, held, cfg, report):
+    "Attempts and votes until `kept` holds enough samples of each domain, or the attempts are used up."
+    pattern, parts = find_pattern(task, teacher, cfg), len(task.domains) or 1
+    missing, used, part_of = _quotas(cfg.n, parts), [0]*parts, {}
+    limits = [m + math.ceil(m*cfg.extra) for m in missing]
+    while any(wanted := [min(m, most - u) for m, most, u in zip(missing, limits, used)]):
+        numbers = sorted(j + parts*(used[j] + i) for j in range(parts) for i in range(wanted[j])) # i-th attempt at part j
+        used = [u + w for u, w in zip(used, wanted)]
+        made = generate(task, teacher, passages, numbers, pattern, cfg, report, part_of)
+        voted = vote(task, teacher, _screen(made, seen, held, report), settings=cfg, report=report)
+        for s in voted: missing[part_of[s.input]] -= 1
+        kept += voted
+
+# %% ../nbs/04_synthesize.ipynb #2f43e934
 _reasons = dict(unusable='no usable reply', duplicates='near-duplicate', contaminated='in the test file', unanswered='too few readable answers', 
                 tied='votes tied', low_agreement='too little agreement')
 
@@ -326,7 +345,7 @@ def shortfall(n:int, report:Counter) -> str:
     lost = ', '.join(f'{what}: {report[k]}' for k, what in _reasons.items() if report[k])
     return f'{report["accepted"]} of {n} samples after {report["attempts"]} attempts ({lost or "nothing was lost"}); raise `extra`, or give more passages'
 
-# %% ../nbs/04_synthesize.ipynb #7bf524ab
+# %% ../nbs/04_synthesize.ipynb #ca56fd57
 def synthesize(task:Task, teacher:Teacher, passages:list[Passage], n:int=None, # samples; None: as in the settings
                settings:Synthesis=None, held:list[str]=None, # test questions to keep clear of; None: the task's own
                report:Counter=None) -> list[Sample]: # is filled with what became of the attempts
@@ -342,7 +361,7 @@ def synthesize(task:Task, teacher:Teacher, passages:list[Passage], n:int=None, #
     if len(kept) < cfg.n: print(shortfall(cfg.n, report))
     return kept
 
-# %% ../nbs/04_synthesize.ipynb #5b330153
+# %% ../nbs/04_synthesize.ipynb #b41ecf40
 def similarities(texts:list[str]):
     "Cosine similarity of all pairs of texts, by TF-IDF; an array."
     import numpy as np
@@ -355,7 +374,7 @@ def similarities(texts:list[str]):
     x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
     return (x @ x.T)[np.triu_indices(len(texts), 1)]
 
-# %% ../nbs/04_synthesize.ipynb #89e9129f
+# %% ../nbs/04_synthesize.ipynb #5f8329fe
 def diversity(samples:list[Sample], most:int=2000 # questions whose pairs are compared, a random choice of them
              ) -> dict:
     "How long the questions are, how alike, and how sure the votes were; quartiles from minimum to maximum."
@@ -365,7 +384,7 @@ def diversity(samples:list[Sample], most:int=2000 # questions whose pairs are co
     return dict(words=of([len(s.input.split()) for s in samples]), similarity=of(similarities([s.input for s in some])),
                 agreement=of([s.agreement for s in samples if s.agreement is not None]))
 
-# %% ../nbs/04_synthesize.ipynb #8616eaa5
+# %% ../nbs/04_synthesize.ipynb #4d4ae5a3
 def provenance(s:Sample, task:Task, teacher:Teacher, passages:list[Passage]=()) -> str:
     "One line of JSON: where a sample comes from and what its label rests on."
     title = next((p.title for p in passages if p.id == s.passage), '')

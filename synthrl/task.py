@@ -6,26 +6,26 @@
 __all__ = ['KINDS', 'UserError', 'data_path', 'accepted', 'shown', 'Sample', 'write_text', 'to_dict', 'write_samples',
            'read_jsonl', 'to_sample', 'read_samples', 'Task', 'NotHere', 'read_test']
 
-# %% ../nbs/00_task.ipynb #00000003
+# %% ../nbs/00_task.ipynb #8e8cd2aa
 import difflib, errno, hashlib, json, logging, os, random, re, tempfile, tomllib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-# %% ../nbs/00_task.ipynb #00000006
+# %% ../nbs/00_task.ipynb #0674ec8c
 class UserError(Exception):
     "A mistake of the user's: one line that names the file, the key and the mend."
     def __init__(self, what:str, # what is wrong, beginning with the file or the setting
                  mend:str=''): # what to do about it
         super().__init__(' '.join(f'{what} — {mend}'.split()) if mend else ' '.join(what.split()))
 
-# %% ../nbs/00_task.ipynb #00000009
+# %% ../nbs/00_task.ipynb #81548922
 def data_path(name:str='' # a file below `data/`, such as `tasks/word_problems.toml`
              ) -> Path:
     "The path of a bundled file, in a checkout or in an installed copy."
     inside = Path(__file__).parent/'data'
     return (inside if inside.exists() else Path(__file__).parent.parent/'data')/name
 
-# %% ../nbs/00_task.ipynb #f9ac2e32
+# %% ../nbs/00_task.ipynb #58914563
 def accepted(label # a label, or a list of labels
             ) -> list[str]:
     "The answers that count as right."
@@ -35,7 +35,7 @@ def shown(label) -> str: # a label, or a list of labels
     "A label as a person reads it."
     return ' or '.join(accepted(label))
 
-# %% ../nbs/00_task.ipynb #cdd910eb
+# %% ../nbs/00_task.ipynb #b12101f6
 def _as_text(value):
     "A single value of a file as text; '' for null and for a number that is none."
     return '' if value is None or value != value else str(value)
@@ -54,7 +54,7 @@ def _as_answer(value) -> str|list[str]:
     texts = list(dict.fromkeys(t for t in texts if t.strip()))
     return texts if len(texts) > 1 else ''.join(texts)
 
-# %% ../nbs/00_task.ipynb #0000000c
+# %% ../nbs/00_task.ipynb #6f18c3d0
 @dataclass
 class Sample:
     "One question with its answer, and what the stages found out about it."
@@ -82,7 +82,7 @@ class Sample:
         "What an answer is compared with."
         return self.answer or self.output
 
-# %% ../nbs/00_task.ipynb #00000011
+# %% ../nbs/00_task.ipynb #9502212a
 def write_text(path, # where to
                text:str):
     "Write a file whole or not at all (temporary file, fsync, rename)."
@@ -98,7 +98,7 @@ def write_text(path, # where to
             raise UserError(f'{path}: the disk is full', 'free some space and run the same command again; nothing made so far is lost') from None
         raise
 
-# %% ../nbs/00_task.ipynb #00000012
+# %% ../nbs/00_task.ipynb #fdf9a61f
 def to_dict(s:Sample) -> dict: 
     "The fields of a sample that say something."
     return {k: v for k, v in asdict(s).items() if v not in (None, '')}
@@ -107,19 +107,19 @@ def write_samples(path, samples:list[Sample]):
     "One sample a line."
     write_text(path, ''.join(json.dumps(to_dict(s), ensure_ascii=False) + '\n' for s in samples))
 
-# %% ../nbs/00_task.ipynb #00000015
+# %% ../nbs/00_task.ipynb #2507a028
 def _unreadable(path, e, mend='check the path'):
     "The error for a file that cannot be opened or decoded."
     if isinstance(e, UnicodeDecodeError): return UserError(f'{path}: not UTF-8', 'save it as UTF-8')
     return UserError(f'{path}: cannot be read ({e.strerror or e})', mend)
 
-# %% ../nbs/00_task.ipynb #00000016
+# %% ../nbs/00_task.ipynb #733e5af5
 def _read_text(path, mend:str='check the path') -> str: # what to do where there is no such file
     "The text of a user's file."
     try: return Path(path).expanduser().read_text(encoding='utf-8-sig')
     except (OSError, UnicodeDecodeError) as e: raise _unreadable(path, e, mend) from None
 
-# %% ../nbs/00_task.ipynb #00000019
+# %% ../nbs/00_task.ipynb #5bee0f8b
 def _read_line(path, i, line):
     try: row = json.loads(line)
     except (ValueError, RecursionError): row = None
@@ -131,7 +131,7 @@ def read_jsonl(path) -> list[dict]:
     "The rows of a JSON-lines file; an unreadable line is named by its number."
     return [_read_line(path, i, l) for i, l in enumerate(_read_text(path).split('\n'), 1) if l.strip()]
 
-# %% ../nbs/00_task.ipynb #0000001a
+# %% ../nbs/00_task.ipynb #a6beb423
 def to_sample(row:dict, **defaults # fields to set where the row has none
              ) -> Sample:
     "A sample from a row; unknown columns are left out."
@@ -144,12 +144,12 @@ def read_samples(path, **defaults) -> list[Sample]:
     "The samples of a JSON-lines file."
     return [to_sample(r, **defaults) for r in read_jsonl(path)]
 
-# %% ../nbs/00_task.ipynb #0000001e
+# %% ../nbs/00_task.ipynb #3181cd6f
 KINDS = dict(number='one number, after #### or at the end', math='a LaTeX or numeric expression, in \\boxed{}',
              choice='a letter, A to Z', label='one of the words in `labels`', yes_no='yes or no',
              text='this text, but for case, spaces, articles and punctuation')
 
-# %% ../nbs/00_task.ipynb #0000001f
+# %% ../nbs/00_task.ipynb #17094e8d
 @dataclass
 class Task:
     "What a model should become good at: the one file a user writes."
@@ -161,6 +161,8 @@ class Task:
     labels: list = field(default_factory=list)  # for answer = "label": the words there are
     demos: list = field(default_factory=list)   # D: example samples, {input, output}; a list: all are right
     prompt: str = '{description}\n\n{input}\n\n{output_format}'  # what the student is shown
+    template: bool = True                  # put the tokenizer's chat template, if any, around the prompt? false: the bare text
+    domains: list = field(default_factory=list) # parts of the task's field that get an equal share of the samples each
     passages: str = ''                     # a folder of .jsonl or .txt; '' is the bundled one
     test: str = ''                         # held-out questions: a .jsonl or .parquet file, or a data set's name
     train: str = ''                        # human samples, only read for the comparison with "RL on human data"
@@ -179,13 +181,18 @@ class Task:
         parts = {k: getattr(self, k) for k in _shown} | dict(input=question)
         return _fill(self.prompt, parts).strip()
 
+    @property
+    def has_mark(self) -> bool:
+        "Does the output format name a mark by which an answer can be read strictly?"
+        return any(m in self.output_format for m in ('####', 'boxed', '<answer>'))
+
     def file(self, name:str) -> Path:
         "The path of a file that the task names: beside the task's own file, or else from here."
         name = Path(name).expanduser()
         beside = Path(self.path).parent/name
         return beside if self.path and beside.exists() else name
 
-# %% ../nbs/00_task.ipynb #00000020
+# %% ../nbs/00_task.ipynb #e74c6123
 _shown = ('description', 'input_format', 'output_format') # what `prompt` may show beside {input}
 
 def _fill(template, parts):
@@ -198,10 +205,9 @@ def _one_output(demo):
     if not isinstance(outputs, list) or not outputs: return demo
     return demo | dict(output=outputs[0], answer=demo.get('answer') or outputs)
 
-# %% ../nbs/00_task.ipynb #00000022
+# %% ../nbs/00_task.ipynb #c95c5a2d
 _needed = dict(name='name = "my_task"', description='description = "what the task is"', 
                output_format='output_format = "how an answer is written"', answer='answer = "number"')
-_lists = ('labels', 'demos')
 
 def _instead(name, known, show='`{}`'):
     "The mend for an unknown name: the known one that is like it, or all of them."
@@ -210,10 +216,15 @@ def _instead(name, known, show='`{}`'):
 
 def _is_text(v): return isinstance(v, str) and bool(v.strip())
 
-# %% ../nbs/00_task.ipynb #00000023
+# %% ../nbs/00_task.ipynb #01f2daa2
+_types = dict(labels=list, demos=list, domains=list, columns=dict, template=bool) # the others are texts
+_words = {list: 'list', dict: 'table', str: 'string', bool: 'true or false'}
+
 def _check_type(path, k, v):
-    want = list if k in _lists else dict if k == 'columns' else str
-    if not isinstance(v, want): raise UserError(f'{path}: `{k}` must be a {dict(list="list", dict="table", str="string")[want.__name__]}', f'it is {v!r}')
+    want = _types.get(k, str)
+    if isinstance(v, want): return
+    must = f'must be {_words[want]}' if want is bool else f'must be a {_words[want]}'
+    raise UserError(f'{path}: `{k}` {must}', f'it is {v!r}' + ', without quotes'*(want is bool))
 
 def _check_keys(path, raw, known):
     for k, v in raw.items():
@@ -222,7 +233,7 @@ def _check_keys(path, raw, known):
     for k, example in _needed.items():
         if not raw.get(k, '').strip(): raise UserError(f'{path}: `{k}` is missing', f'add {example}')
 
-# %% ../nbs/00_task.ipynb #00000025
+# %% ../nbs/00_task.ipynb #76670f8d
 _columns = ('input', 'output', 'answer', 'options')
 
 def _check_columns(path, columns):
@@ -232,7 +243,7 @@ def _check_columns(path, columns):
         if k == 'options' and not (isinstance(v, list) and len(v) > 1 and all(map(_is_text, v))):
             raise UserError(f'{path}: `columns.options` must be a list of two columns or more, the right one first', f'it is {v!r}; write options = ["right", "wrong"]')
 
-# %% ../nbs/00_task.ipynb #00000027
+# %% ../nbs/00_task.ipynb #09f82fa8
 def _check_prompt(path, prompt, known):
     if '{input}' not in prompt: raise UserError(f'{path}: `prompt` has no {{input}}', 'put {input} where the question goes')
     filled = ('input', *_shown)
@@ -240,16 +251,18 @@ def _check_prompt(path, prompt, known):
         if not latex and name not in filled and (name in known or difflib.get_close_matches(name, filled, 1)):
             raise UserError(f'{path}: `prompt` has {{{name}}}, which nothing is put into', _instead(name, filled, '{{{}}}'))
 
-# %% ../nbs/00_task.ipynb #00000029
+# %% ../nbs/00_task.ipynb #e6557ab6
 def _check_lists(path, raw):
     for l in raw.get('labels', []):
         if not _is_text(l): raise UserError(f'{path}: `labels` must be texts, {l!r} is none', f'write labels = ["{l}", …]' if str(l).strip() else 'leave it out')
+    for d in raw.get('domains', []):
+        if not _is_text(d): raise UserError(f'{path}: `domains` must be texts, {d!r} is none', 'write domains = ["algebra", "geometry"]')
     for i, d in enumerate(raw.get('demos', []), 1):
         outputs = accepted(d.get('output')) if isinstance(d, dict) else []
         if not (outputs and _is_text(d.get('input')) and all(map(_is_text, outputs))):
             raise UserError(f'{path}: `demos`, entry {i} needs both an input and an output', f'write {{ input = "…", output = "…" }} in place of {d!r}')
 
-# %% ../nbs/00_task.ipynb #0000002a
+# %% ../nbs/00_task.ipynb #d08ffb3f
 def _check_values(path, raw, known):
     kind, name = raw['answer'], raw['name']
     if not re.fullmatch(r'\w[\w .-]{0,99}', name): raise UserError(f'{path}: `name` becomes the name of a folder, which "{name[:99]}" cannot be', 'use letters, digits, space, . _ and -')
@@ -258,7 +271,7 @@ def _check_values(path, raw, known):
     _check_prompt(path, raw.get('prompt', '{input}'), known)
     _check_lists(path, raw); _check_columns(path, raw.get('columns', {}))
 
-# %% ../nbs/00_task.ipynb #9fe259f0
+# %% ../nbs/00_task.ipynb #05430cd4
 _escapes = "a backslash in \"…\" begins an escape: put the text in '…' instead, or write a path with /"
 _files = ('passages', 'test', 'train')
 
@@ -280,7 +293,7 @@ def _check_escapes(path, raw):
         found = next((m[0] for text in _strings(value) if (m := re.search(odd + r'\w*', text))), None)
         if found: raise UserError(f'{path}: `{key}` has {found!r} in it', _escapes)
 
-# %% ../nbs/00_task.ipynb #0000002b
+# %% ../nbs/00_task.ipynb #17a91a18
 def _load_task(cls, path):
     bundled = data_path(f'tasks/{path}.toml')
     if not path.exists() and bundled.exists(): path = bundled
@@ -292,11 +305,11 @@ def _load_task(cls, path):
     _check_values(path, raw, known)
     return cls(**raw, path=str(path))
 
-# %% ../nbs/00_task.ipynb #00000033
+# %% ../nbs/00_task.ipynb #a94a8c0f
 class NotHere(UserError):
     "A mistake of nobody's: the data set or the package that reads it is not on this machine."
 
-# %% ../nbs/00_task.ipynb #00000035
+# %% ../nbs/00_task.ipynb #6236dcd8
 def _read_parquet(path):
     try: from pyarrow import parquet
     except ImportError: raise NotHere(f'{path}: reading .parquet needs pyarrow', 'pip install pyarrow, or save the file as .jsonl') from None
@@ -315,7 +328,7 @@ def _read_hub(name, limit):
     except Exception as e: raise NotHere(f'"{name}" cannot be loaded ({type(e).__name__})', 'check the name and the network, or name a .jsonl or .parquet file beside the task') from None
     return list(rows.select(range(min(limit, len(rows)))) if limit else rows)
 
-# %% ../nbs/00_task.ipynb #00000036
+# %% ../nbs/00_task.ipynb #84712deb
 def _read_file(path, name):
     if path.is_dir(): raise UserError(f'"{name}" is a folder', 'name one .jsonl or .parquet file in it')
     if not path.exists(): raise UserError(f'"{name}": there is no such file', 'name a .jsonl or .parquet file beside the task')
@@ -329,7 +342,7 @@ def _read_rows(task, which, limit):
     if not rows: raise UserError(f'{task.path or task.name}: `{which}`: "{name}" has no questions in it', f'write one JSON object a line, or leave `{which}` out')
     return rows[:limit]
 
-# %% ../nbs/00_task.ipynb #00000038
+# %% ../nbs/00_task.ipynb #16a79c30
 def _letters(options): return ' '.join(f'{chr(65+i)}: {o}' for i, o in enumerate(options))
 
 def _cell(value):
@@ -348,7 +361,7 @@ def _column(row, how):
     if how in row or not names: return _inside(row, how) if how else ''
     return _fill(how, {n: _cell(row[n]) for n in names}) if all(n in row for n in names) else None
 
-# %% ../nbs/00_task.ipynb #00000039
+# %% ../nbs/00_task.ipynb #a602e322
 def _renamed(task, row):
     "The row with the columns that a sample has."
     new = row | {k: v for k, c in task.columns.items() if k != 'options' and (v := _column(row, c)) is not None}
@@ -372,7 +385,7 @@ def _as_label(kind, value, column='answer'):
     is_letter = kind == 'choice' and isinstance(value, int) and 0 <= value < 26
     return chr(65 + value) if is_letter else value
 
-# %% ../nbs/00_task.ipynb #a07f0d6d
+# %% ../nbs/00_task.ipynb #6d35fa85
 _usual = dict(input='question query problem prompt instruction text sentence',
               answer='label answers gold target correct solution response completion output')
 
@@ -399,7 +412,7 @@ def _question(task, row, where):
     if s.input and s.label: return s
     raise _lacking(task, row, s, where)
 
-# %% ../nbs/00_task.ipynb #0000003a
+# %% ../nbs/00_task.ipynb #f12b5774
 def read_test(task:Task, 
               limit:int|None=None, # rows at most, the first ones
               which:str='test' # or train

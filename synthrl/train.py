@@ -8,7 +8,7 @@ __all__ = ['MEMORY', 'LOGGED', 'GRPO', 'count_steps', 'in_order', 'expected_sile
            'sync_on_cpu', 'at_once', 'grpo_config', 'log_to', 'make_trainer', 'open_work', 'check_out',
            'last_checkpoint', 'step_of', 'read_log', 'load_trainable', 'save_model', 'train']
 
-# %% ../nbs/09_train.ipynb #00000003
+# %% ../nbs/09_train.ipynb #6be56a5f
 import json, os, random, shutil, time
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
@@ -19,18 +19,20 @@ from .student import check_hub, free_memory, fit_length, hush, import_engines, l
 from .student import quietly, render
 from .verify import Verdict, judge_all, reward
 
-# %% ../nbs/09_train.ipynb #00000006
+# %% ../nbs/09_train.ipynb #4165bd21
 @dataclass
 class GRPO:
     "How to train."
     epochs: float = 5            # passes over the samples (paper 1)
     steps: int = 0               # optimiser steps; 0 follows from epochs
-    prompts_per_step: int = 64   # questions a step (paper 1: train batch 64)
+    prompts_per_step: int = 4    # questions an update: 4 × 16 answers are paper 1's batch of 64 (its code)
     completions: int = 16        # answers a question, the group (paper 1)
     lr: float = 1e-6             # learning rate, constant (paper 1)
-    kl: float = .01              # weight of the KL term; paper 1 .01, paper 2 none
+    kl: float = .001             # weight of the KL term (paper 1's code; its text .01, paper 2 none)
     divide_by_std: bool = True   # advantages over the group's standard deviation; paper 2 does not
     temperature: float = 1.2     # of the rollouts (paper 1)
+    top_p: float = .8            # share of the probability that rollouts are sampled from (paper 1's code)
+    strict: bool = True          # reward the answer in its mark alone, where the task has one (paper 1's code)
     max_tokens: int = 2048       # of an answer (paper 1)
     max_length: int = 4096       # prompt and answer together, tokens
     lora_rank: int = 0           # 0 trains all weights
@@ -39,10 +41,10 @@ class GRPO:
     save_every: int = 20         # steps between checkpoints, from which a stopped training goes on; 0 writes none
     shuffle: bool = True         # each pass over the samples; False keeps their order, such as a curriculum's
 
-# %% ../nbs/09_train.ipynb #00000008
+# %% ../nbs/09_train.ipynb #8bf06cdd
 MEMORY = ('micro_batch', 'gpu_share', 'save_every') # how it is computed, not what: a training goes on when these change
 
-# %% ../nbs/09_train.ipynb #00000009
+# %% ../nbs/09_train.ipynb #f21fac95
 def count_steps(settings:GRPO, m:int # how many samples
                ) -> int:
     "Optimiser steps."
@@ -54,13 +56,13 @@ def in_order(samples:list[Sample], settings:GRPO, seed:int=0) -> list[Sample]:
     while len(out) < need: out += rng.sample(samples, len(samples)) if settings.shuffle else samples
     return out[:need]
 
-# %% ../nbs/09_train.ipynb #0000000d
+# %% ../nbs/09_train.ipynb #53750e09
 def expected_silent(samples:list[Sample], completions:int) -> float|None:
     "The share of groups that will be all right or all wrong, from the measured pass rates."
     ps = [s.pass_rate for s in samples if s.pass_rate is not None]
     return sum(p**completions + (1 - p)**completions for p in ps) / len(ps) if ps else None
 
-# %% ../nbs/09_train.ipynb #6d8b6189
+# %% ../nbs/09_train.ipynb #41d24f1b
 class NoSignal(UserError):
     "There is nothing to learn from these samples."
 
@@ -82,7 +84,7 @@ def check_signal(samples:list[Sample]):
         mend = 'see whether it writes the format, whether the labels are right, or take a stronger one'
     raise NoSignal(f'training: {why}: there is nothing to learn from', mend)
 
-# %% ../nbs/09_train.ipynb #00000010
+# %% ../nbs/09_train.ipynb #0e4780f5
 def check_rewards(task:Task, samples:list[Sample]):
     "Refuse samples whose own label the verifier does not find right."
     own = [s.output or accepted(s.label)[0] for s in samples]
@@ -99,7 +101,7 @@ def check_lengths(prompts:list[str], tokenizer, room:int, settings:GRPO):
         raise UserError(f'max_tokens: the longest prompt has {longest} tokens, which leaves {room - longest} of {room} for an answer, not {settings.max_tokens}',
                         'lower max_tokens or raise max_length')
 
-# %% ../nbs/09_train.ipynb #00000011
+# %% ../nbs/09_train.ipynb #6317e9d5
 def check_batch(settings:GRPO):
     "Refuse groups in which there is nothing to compare."
     if settings.completions < 2: raise UserError(f'completions = {settings.completions}: a group needs two answers at least', 'set completions = 16')
@@ -110,19 +112,20 @@ def preflight(task:Task, samples:list[Sample], settings:GRPO, tokenizer, room:in
     check_batch(settings)
     check_rewards(task, samples)
     check_signal(samples)
-    check_lengths([render(tokenizer, task.ask(s.input)) for s in samples], tokenizer, room, settings)
+    prompts = [render(tokenizer, task.ask(s.input), task.template) for s in samples]
+    check_lengths(prompts, tokenizer, room, settings)
     silent = expected_silent(samples, settings.completions)
     if silent and silent > .6: return [f'{silent:.0%} of the groups will be all right or all wrong: select by another policy, or raise completions']
     return []
 
-# %% ../nbs/09_train.ipynb #00000016
+# %% ../nbs/09_train.ipynb #b5b21055
 def check_packages(needed=('unsloth', 'trl', 'vllm')):
     "Refuse to begin without the packages that train."
     if missing := [p for p in needed if not find_spec(p)]: 
         raise UserError(f'training needs {", ".join(missing)}, which is not installed',
                         'on a CPU run `make env` in a checkout of synthrl; on a GPU install its extra [train], as the README says')
 
-# %% ../nbs/09_train.ipynb #00000019
+# %% ../nbs/09_train.ipynb #c27b1554
 LOGGED = dict(reward='reward', zero_variance='frac_reward_zero_std', truncated='completions/clipped_ratio', 
               logprob_gap='sampling/sampling_logp_difference/mean', tokens='completions/mean_length', kl='kl', loss='loss', 
               entropy='entropy', seconds='step_time')
@@ -131,7 +134,7 @@ def log_row(step:int, logs:dict) -> dict:
     "The figures of one step: shares in 0..1, log-probability gap in nats a token, length in tokens."
     return dict(step=step) | {k: round(logs[v], 6) for k, v in LOGGED.items() if v in logs}
 
-# %% ../nbs/09_train.ipynb #0000001c
+# %% ../nbs/09_train.ipynb #a5050752
 def summarise(rows:list[dict], seconds:float) -> dict:
     "The training in one line; first and last are means over a tenth of the steps."
     tenth = max(1, len(rows) // 10)
@@ -139,35 +142,41 @@ def summarise(rows:list[dict], seconds:float) -> dict:
     return dict(steps=len(rows), reward_first=mean('reward', rows[:tenth]), reward_last=mean('reward', rows[-tenth:]), 
                 zero_variance=mean('zero_variance', rows), truncated=mean('truncated', rows), logprob_gap=mean('logprob_gap', rows), seconds=round(seconds, 1))
 
-# %% ../nbs/09_train.ipynb #00000020
+# %% ../nbs/09_train.ipynb #da2d8f58
 def sync_on_cpu(generation):
     "Give the trainer's weights to vLLM's CPU runner; in place of `VLLMGeneration.sync_weights`."
     runner = generation.llm.llm_engine.model_executor.driver_worker.model_runner
     runner.reload_weights(weights_iterator=generation._iter_named_params())
     generation.llm.reset_prefix_cache()
 
-# %% ../nbs/09_train.ipynb #00000022
+# %% ../nbs/09_train.ipynb #472c8161
 def at_once(settings:GRPO) -> int:
     "Answers that go through the trainer together: the largest part of a step's that `micro_batch` allows."
     whole = settings.prompts_per_step * settings.completions
     return max(d for d in range(1, min(settings.micro_batch, whole) + 1) if whole % d == 0)
 
-# %% ../nbs/09_train.ipynb #00000025
+# %% ../nbs/09_train.ipynb #18b0af3e
 def grpo_config(settings:GRPO, steps:int, out:Path, seed:int, room:int):
     "TRL's configuration for our settings."
     from trl import GRPOConfig
     import torch
-    half = dict(bf16=torch.cuda.is_bf16_supported(), fp16=not torch.cuda.is_bf16_supported()) if on_gpu() else dict(bf16=False, fp16=False, use_cpu=True)
-    return GRPOConfig(
-        output_dir=str(out), seed=seed, max_steps=steps, learning_rate=settings.lr, lr_scheduler_type='constant', warmup_steps=0, beta=settings.kl,
-        num_generations=settings.completions, per_device_train_batch_size=at_once(settings), 
-        gradient_accumulation_steps=settings.prompts_per_step * settings.completions // at_once(settings),
-        scale_rewards='group' if settings.divide_by_std else 'none', temperature=settings.temperature, max_completion_length=settings.max_tokens, 
-        use_vllm=True, vllm_mode='colocate', vllm_gpu_memory_utilization=settings.gpu_share, vllm_max_model_length=room, vllm_importance_sampling_correction=True, 
-        shuffle_dataset=False, logging_steps=1, report_to=[], disable_tqdm=True, save_strategy='steps' if settings.save_every else 'no', 
-        save_steps=settings.save_every or 500, save_total_limit=1, **half)
+    answers = settings.prompts_per_step * settings.completions
+    if on_gpu(): half = dict(bf16=torch.cuda.is_bf16_supported(), fp16=not torch.cuda.is_bf16_supported())
+    else: half = dict(bf16=False, fp16=False, use_cpu=True)
+    rollouts = dict(num_generations=settings.completions, max_completion_length=settings.max_tokens,
+                    temperature=settings.temperature, top_p=settings.top_p)
+    engine = dict(use_vllm=True, vllm_mode='colocate', vllm_gpu_memory_utilization=settings.gpu_share, vllm_max_model_length=room,
+                  vllm_importance_sampling_correction=True,
+                  vllm_importance_sampling_mode='sequence_mask' if settings.top_p == 1 else 'token_truncate')
+    update = dict(learning_rate=settings.lr, lr_scheduler_type='constant', warmup_steps=0, beta=settings.kl,
+                  scale_rewards='group' if settings.divide_by_std else 'none', per_device_train_batch_size=at_once(settings),
+                  gradient_accumulation_steps=answers // at_once(settings))
+    saving = dict(output_dir=str(out), save_strategy='steps' if settings.save_every else 'no',
+                  save_steps=settings.save_every or 500, save_total_limit=1)
+    return GRPOConfig(seed=seed, max_steps=steps, shuffle_dataset=False, logging_steps=1, report_to=[], disable_tqdm=True,
+                      **rollouts, **engine, **update, **saving, **half)
 
-# %% ../nbs/09_train.ipynb #00000026
+# %% ../nbs/09_train.ipynb #630da876
 def log_to(path:Path, steps:int):
     "A trainer callback that appends each step's row to `path` and shows a progress bar."
     from transformers import TrainerCallback
@@ -180,15 +189,17 @@ def log_to(path:Path, steps:int):
         def on_train_end(self, args, state, control, **kw): self.panel.end()
     return Log()
 
-# %% ../nbs/09_train.ipynb #00000027
+# %% ../nbs/09_train.ipynb #e03ded88
 def make_trainer(task:Task, net, tok, samples:list[Sample], settings:GRPO, work:Path, seed:int, room:int):
     "A GRPOTrainer on the samples in their order."
     import torch
     from datasets import Dataset
     from trl import GRPOTrainer
-    rows = [dict(prompt=render(tok, task.ask(s.input)), input=s.input, label=accepted(s.label)) for s in samples]
+    prompt = lambda s: render(tok, task.ask(s.input), task.template)
+    rows = [dict(prompt=prompt(s), input=s.input, label=accepted(s.label)) for s in samples]
     steps = len(samples) // settings.prompts_per_step
-    trainer = GRPOTrainer(model=net, processing_class=tok, reward_funcs=[reward(task)], args=grpo_config(settings, steps, work, seed, room),
+    right = reward(task, strict=settings.strict and task.has_mark)
+    trainer = GRPOTrainer(model=net, processing_class=tok, reward_funcs=[right], args=grpo_config(settings, steps, work, seed, room),
                           train_dataset=Dataset.from_list(rows), callbacks=[log_to(work/'log.jsonl', steps)])
     from transformers import PrinterCallback
     trainer.remove_callback(PrinterCallback)
@@ -196,19 +207,19 @@ def make_trainer(task:Task, net, tok, samples:list[Sample], settings:GRPO, work:
     torch.manual_seed(seed)
     return trainer
 
-# %% ../nbs/09_train.ipynb #00000029
+# %% ../nbs/09_train.ipynb #6dc191e0
 def open_work(work:Path, asked:dict):
     "The folder of a training under way; one that was begun otherwise is begun again."
     asked, note = json.dumps(asked), work/'asked.json'
     if work.exists() and not (note.exists() and note.read_text() == asked): shutil.rmtree(work)
     work.mkdir(parents=True, exist_ok=True); note.write_text(asked)
 
-# %% ../nbs/09_train.ipynb #0000002b
+# %% ../nbs/09_train.ipynb #4e8718d1
 def check_out(out:Path):
     "Refuse to put a model in the place of something else."
     if out.exists() and not (out/'config.json').exists() and (out.is_file() or any(out.iterdir())): raise UserError(f'{out}: is there and is no model', 'give another `out`')
 
-# %% ../nbs/09_train.ipynb #0000002d
+# %% ../nbs/09_train.ipynb #470bd580
 def last_checkpoint(work:Path) -> str|None:
     "The newest whole checkpoint; half a one and log rows beyond it are dropped, as those steps come again."
     from transformers.trainer_utils import get_last_checkpoint
@@ -235,7 +246,7 @@ def read_log(path:Path) -> list[dict]:
         except ValueError: break
     return rows
 
-# %% ../nbs/09_train.ipynb #00000031
+# %% ../nbs/09_train.ipynb #83959014
 def load_trainable(model:str, settings:GRPO):
     "(model, tokenizer) from Unsloth, all weights trainable or with LoRA adapters."
     import_engines()
@@ -248,7 +259,7 @@ def load_trainable(model:str, settings:GRPO):
         target_modules=['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'], use_gradient_checkpointing='unsloth' if on_gpu() else False)
     return net, tok
 
-# %% ../nbs/09_train.ipynb #00000032
+# %% ../nbs/09_train.ipynb #e681aae8
 def save_model(trainer, tok, work:Path, out:Path):
     "Merge adapters, save model and tokenizer beside the checkpoints, move the folder into place whole, and drop the rest."
     net, whole = trainer.model, work/'model'
@@ -260,7 +271,7 @@ def save_model(trainer, tok, work:Path, out:Path):
     for d in (old, work): shutil.rmtree(d, ignore_errors=True)
     trainer.vllm_generation.llm = None; free_memory()
 
-# %% ../nbs/09_train.ipynb #00000033
+# %% ../nbs/09_train.ipynb #3a4bdc84
 def train(task:Task, student:str,    # a folder, a hub name, or "tiny"
           samples:list[Sample], settings:GRPO=None, 
           out='model',               # the folder to make

@@ -16,7 +16,7 @@ folder = sys.argv[1]
 log = open(f'{folder}/asked.txt', 'a')
 
 class Slow:
-    def sample(self, prompts, n=1, temperature=.7, max_tokens=None, seed=0):
+    def sample(self, prompts, n=1, seed=0, **how):
         time.sleep(.02)
         log.write(f'{len(prompts)}\\n'); log.flush()
         rng = random.Random(f'{seed}{prompts}')

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from synthrl.select import BINS, CURRICULA, POLICIES, bin_of, curriculum, select
+from synthrl.select import BINS, CURRICULA, POLICIES, TRIED_ON, bin_of, curriculum, select
 from synthrl.task import Sample, UserError
 
 
@@ -17,9 +17,11 @@ def pool(rng, n=None):
 def test_policies(seed):
     rng = random.Random(seed); samples = pool(rng); m = rng.randrange(0, 130)
     rates = sorted(s.pass_rate for s in samples)
-    paper = sorted(rates, key=lambda r: (r or 1, r == 0))   # ascending; a score of 0 counts as 1
+    mixed = [r for r in rates if 0 < r < 1]   # paper 1's code trains on these alone
     got = {p: [s.pass_rate for s in select(samples, m, p)] for p in POLICIES}
-    assert got['lowest_positive'] == paper[:m] and got['lowest'] == rates[:m] and got['highest'] == rates[::-1][:m]
+    assert got['lowest_positive'] == mixed[:m]
+    assert got['highest'] == mixed[::-1][:m]
+    assert got['lowest'] == [r for r in rates if r < 1][:m]
     assert sorted(got['band']) == sorted(r for r in rates if .26 <= r <= .61)[:m] or len(got['band']) == m
     assert all(.26 <= r <= .61 for r in got['band']) and len(got['random']) == min(m, len(samples)) and got['all'] == [s.pass_rate for s in select(samples, None, 'all')]
     for p in POLICIES:
@@ -47,9 +49,41 @@ def test_shares_come_out(name):
         for b, w in share.items(): want[b] += w / sum(share.values()) * (until - last) * steps * batch
         last = until
     assert all(abs(got[b] - want[b]) <= batch for b in want | got), (got, want)
-    assert all(bin_of(s.pass_rate) == s.bin for b in order for s in b)
+    assert all(bin_of(s.pass_rate, TRIED_ON.get(name, 'broad')) == s.bin for b in order for s in b)
 
 
 def test_narrow_bins_lack_one():
     assert set(BINS['broad']) - set(BINS['narrow']) == {'easy_medium'}
     with pytest.raises(UserError, match='`medium_start` wants easy_medium samples'): curriculum(pool(random.Random(0), 500), 'medium_start', 20, 8, bins='narrow')
+
+
+@pytest.mark.parametrize('policy', ['lowest_positive', 'highest', 'band'])
+def test_a_set_that_runs_short_stays_short(policy, capsys):
+    "It is not filled up with questions that are always or never solved, and one line says how many are missing."
+    rates = [0]*30 + [1]*20 + [.5]*10
+    samples = [Sample(f'q{i}', 'a', pass_rate=r) for i, r in enumerate(rates)]
+    assert [s.pass_rate for s in select(samples, 25, policy)] == [.5]*10
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 1 and '10 samples instead of 25' in said[0]
+    assert '30 are never solved and 20 always' in said[0]
+    select(samples, 10, policy)
+    assert capsys.readouterr().out == ''
+
+
+def test_reverse_leads_each_level_in_with_a_quarter():
+    "Paper 2, table 4: after the hard questions a quarter of medium ones, after the medium ones a quarter of easy ones."
+    samples = [Sample(f'{r} {i}', 'a', pass_rate=r) for r in (.9, .5, .2) for i in range(40)]
+    order = curriculum(samples, 'reverse', steps=40, batch=8)
+    share = lambda a, b, name: sum(s.bin == name for step in order[a:b] for s in step) / (8*(b - a))
+    assert (share(0, 10, 'hard'), share(15, 25, 'medium'), share(30, 40, 'easy')) == (1, 1, 1)
+    assert (share(10, 15, 'hard'), share(10, 15, 'medium')) == (.75, .25)
+    assert (share(25, 30, 'medium'), share(25, 30, 'easy')) == (.75, .25)
+
+
+@pytest.mark.parametrize('name, bins', [('soft', 'narrow'), ('hard', 'narrow'), ('medium_only', 'narrow'),
+                                        ('classic', 'broad'), ('reverse', 'broad'), ('medium_start', 'broad')])
+def test_each_curriculum_has_the_bins_it_was_tried_on(name, bins):
+    samples = [Sample(f'{i}', 'a', pass_rate=i/64) for i in range(65)]
+    assert curriculum(samples, name, 20, 8) == curriculum(samples, name, 20, 8, bins=bins)
+    other = dict(narrow='broad', broad='narrow')[bins]
+    if name != 'medium_start': assert curriculum(samples, name, 20, 8) != curriculum(samples, name, 20, 8, bins=other)

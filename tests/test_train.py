@@ -8,7 +8,7 @@ import sys, json
 from synthrl.task import Task, data_path, read_samples
 from synthrl.train import GRPO, train
 out, kw = sys.argv[1], json.loads(sys.argv[2])
-settings = GRPO(**dict(steps=3, prompts_per_step=4, completions=8, micro_batch=32, lr=1e-3, kl=0, temperature=1, max_tokens=48, max_length=192, save_every=0) | kw)
+settings = GRPO(**dict(steps=3, prompts_per_step=4, completions=8, micro_batch=32, lr=1e-3, kl=0, temperature=1, top_p=1, strict=False, max_tokens=48, max_length=192, save_every=0) | kw)
 done = train(Task.load('word_problems'), 'tiny', read_samples(data_path('tiny/train.jsonl'))[:40], settings, out=out, seed=1)
 print('SUMMARY', json.dumps({k: v for k, v in done.items() if k != 'log'}))
 '''
@@ -48,6 +48,12 @@ def test_lora_is_merged(tmp_path):
     assert done['logprob_gap'] <= .05
     names = changed(tmp_path/'model')
     assert names and all('proj' in n for n in names)
+
+def test_part_of_the_distribution(tmp_path):
+    "top_p reaches the rollouts: vLLM's probabilities are higher than the trainer's, by less than the share that is left out."
+    done = finish(start(tmp_path/'model', top_p=.5))
+    assert .01 < done['logprob_gap'] <= .70, 'ln 2 is .69'
+    assert changed(tmp_path/'model'), 'the correction leaves something of the gradient'
 
 def test_killed_training_goes_on(tmp_path):
     work = tmp_path/'.model.partial'
