@@ -1,7 +1,7 @@
 """The search: how well it ranks (../shared/eval), rank-bm25 beside bm25s, and a million passages on disk.
 Seconds are the processor's, so that neighbours do not count.
 
-    flock /tmp/heavy.lock nice -n 10 .venv/bin/python tests/bench_retrieve.py [passages on disk]
+    .venv/bin/python tests/bench_retrieve.py [passages on disk]
 """
 import json, resource, shutil, sys, tempfile, time
 from pathlib import Path
