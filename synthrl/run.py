@@ -25,7 +25,7 @@ from .report import report
 from .retrieve import Passage, describe_library, library_of
 from .score import Score, score
 from .select import POLICIES, select
-from .student import BUNDLED, check_hub, find_backend, hush, load_student, model_path
+from .student import BUNDLED, ask_student, check_hub, find_backend, hush, load_student, model_path
 from .synthesize import Synthesis, diversity, find_keywords, find_passages, find_pattern, generate, synthesize, vote
 from .task import Sample, Task, UserError, read_jsonl, read_samples, read_test, write_samples, write_text
 from .teacher import TRANSPORTS, Teacher
@@ -258,11 +258,12 @@ def make_heldout(run:Run):
 def _look(run, samples, n=16):
     "The shares of the student's answers to some samples that cannot be read, and that were cut off."
     cfg, some, task = run.parts['score'], samples[:n], run.task
-    how = dict(n=4, temperature=cfg.temperature, max_tokens=cfg.max_tokens, seed=run.seed)
-    answers = run.student().sample([task.ask(s.input) for s in some], **how)
+    how = dict(n=4, temperature=cfg.temperature, top_p=cfg.top_p, max_tokens=cfg.max_tokens, seed=run.seed)
+    answers = ask_student(task, run.student(), [s.input for s in some], **how)
     pairs = [(c, s) for s, cs in zip(some, answers) for c in cs]
     labels, questions = [s.label for _, s in pairs], [s.input for _, s in pairs]
-    verdicts = judge_all(task.answer, [c.text for c, _ in pairs], labels, task.labels, questions)
+    texts, strict = [c.text for c, _ in pairs], cfg.strict and task.has_mark
+    verdicts = judge_all(task.answer, texts, labels, task.labels, questions, strict=strict)
     share = lambda odd: sum(odd)/len(pairs)
     return share(v == 'unparseable' for v in verdicts), share(not c.finished for c, _ in pairs)
 
@@ -291,7 +292,7 @@ def make_train(run:Run):
     scored, policy, path = run.read('scored.jsonl'), run.plan.policy, run.path/'scored.jsonl'
     nothing = 'there is nothing to learn from'
     if why := no_signal(scored): raise NoSignal(f'{path}: {why}: {nothing}', _advice(run, scored))
-    chosen = select(scored, run.plan.selected, policy, run.seed)
+    chosen = select(scored, run.plan.selected, policy, run.seed, say=run.say)
     if why := no_signal(chosen): raise NoSignal(f'plan.policy = {policy}: {why}: {nothing}', 'take another')
     run.write('train.jsonl', chosen)
 
