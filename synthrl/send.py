@@ -7,6 +7,7 @@ __all__ = ['Job', 'Batch', 'Sender', 'BudgetReached', 'runs', 'Trial']
 
 # %% ../nbs/02d_send.ipynb #00000003
 import asyncio, json, math, random, sys, threading
+from contextlib import suppress
 from collections import defaultdict, deque
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -353,7 +354,7 @@ async def _attempt(self:Sender, job):
     try: self._take(job, await self._post(job))
     except Exception as e:
         self._stop(job.batch, e)
-        self._release(job)
+        with suppress(UserError): self._release(job)   # a full disk takes no note of it; it ends with this process
     finally:
         self.gate.running -= 1
         self.flying.discard(job)

@@ -22,7 +22,9 @@ def synthrl(*args, cwd, **env):
 def refused(result, *words):
     "Exit code 2 and one line on stderr with these words in it."
     assert result.returncode == 2, result.stdout + result.stderr
-    line, = result.stderr.strip().splitlines()
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    line = lines[0]
     assert 'Traceback' not in line and line.startswith('synthrl: ')
     for w in words: assert w in line, f'{w!r} is not in: {line}'
 
@@ -121,9 +123,9 @@ def test_folder_of_another_task(here):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    "A disk of its own, 2 MB large."
+    "A disk of its own, 5 MB large: SQLite's log of what is not yet in its file takes up to four of them."
     disk = tmp_path/'disk'; disk.mkdir()
-    if os.geteuid() or subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk], capture_output=True).returncode:
+    if os.geteuid() or subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=5m', 'tmpfs', disk], capture_output=True).returncode:
         pytest.skip('a small disk can only be mounted by root')
     yield disk
     subprocess.run(['umount', disk], check=True)

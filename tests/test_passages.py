@@ -35,7 +35,8 @@ def test_no_near_duplicates():
 
 # folders of users
 
-HERE = 'name = "own"\ndescription = "d"\noutput_format = "#### number"\nanswer = "number"\npassages = "lib"\n'
+ABOUT = json.dumps(Task.load('word_problems').description)           # what the teacher "tiny" can write about
+HERE = f'name = "own"\ndescription = {ABOUT}\noutput_format = "#### number"\nanswer = "number"\npassages = "lib"\n'
 
 
 @pytest.fixture
