@@ -21,4 +21,4 @@ setup(name=cfg['lib_name'], version=cfg['version'], description=cfg['description
       python_requires=f">={cfg['min_python']}, <={cfg['max_python']}.99", packages=[*find_packages(include=['synthrl', 'synthrl.*']), *data_packages()],
       package_dir=data_packages(), package_data={p: ['*'] for p in data_packages()},
       install_requires=needs('requirements'), entry_points=dict(console_scripts=needs('console_scripts')),
-      extras_require={x: needs(f'{x}_requirements') for x in ('train', 'cpu', 'dev')})
+      extras_require={x: needs(f'{x}_requirements') for x in ('train', 'dev')})
