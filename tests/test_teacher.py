@@ -73,10 +73,10 @@ def test_interrupted(cache):
 
 def test_control_c(cache):
     code = f'from synthrl.teacher import Teacher\nwith Teacher("m", URL, cache={str(cache)!r}, concurrency=20, budget_tokens=10**6) as t: t.ask([f"question {{i}}" for i in range(60)])'
-    with Server(delay=1.5) as s:
+    with Server(delay=5) as s:         # the first goes alone for a second, and is still under way when the last goes
         p = subprocess.Popen([sys.executable, '-c', code.replace('URL', repr(s.url))], stderr=subprocess.PIPE, text=True)
         while len(s.log()) < 20: time.sleep(.05)
-        p.send_signal(signal.SIGINT); said = p.communicate(timeout=20)[1]
+        p.send_signal(signal.SIGINT); said = p.communicate(timeout=60)[1]
         assert 'waiting for 20 replies' in said and 'KeyboardInterrupt' in said and 'never retrieved' not in said, said
         with Teacher('m', s.url, cache=cache) as t:
             assert all(t.ask(questions(60))) and t.usage['cached'] == 20 and once(s) == 1 and t.ledger.total('lost', 'reserved').tokens == 0
