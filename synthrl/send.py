@@ -503,6 +503,7 @@ class Trial:
     "A search for the terms of one kind of request."
     search: Generator
     terms: dict        # tried at present
+    key: bytes         # the question that it began with
     good: dict = None  # with these it was answered
 
 # %% ../nbs/02d_send.ipynb #07efbe90
@@ -518,7 +519,7 @@ def _rejected(self:Sender, job, r):
     means = named(r.said, parameters(fit(body, job.terms)))
     if not means and (not r.trial or job.kind in self.taken): return self._unclear(job, r)
     search = find_terms(body, job.terms, r.said)
-    self.trials[job.kind] = Trial(search, next(search))
+    self.trials[job.kind] = Trial(search, next(search), job.key)
     self._again(job)
 
 @patch
@@ -536,7 +537,6 @@ def _tell(self:Sender, job, said) -> bool:
 @patch
 def _unclear(self:Sender, job, r):
     "Not the parameters: the prompt, if the endpoint ever answered or may yet; else the endpoint."
-    if not r.trial and not self.answered_ever: raise r.error
     self._refused(job, Refused('refused', scrub(r.said.text)[:300], sure=False), r.error)
 
 # %% ../nbs/02d_send.ipynb #f23384a7
@@ -590,6 +590,8 @@ def _moved(self:Sender, job, m):
 def _refused(self:Sender, job, r, error=None):
     "This question cannot be had, nor can its other samples."
     self._release(job)
+    trial = self.trials.get(job.kind)
+    if trial and trial.key == job.key and not trial.good: del self.trials[job.kind] # it was the question
     self._give_up(job, r.reason, r.text, r.sure, error)
     twins = [j for j in self.queue if j.batch is job.batch and j.key == job.key]
     for j in twins:
