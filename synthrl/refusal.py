@@ -59,7 +59,8 @@ MONEY = ('insufficient_quota', 'insufficient quota', 'insufficient balance', 'in
          'insufficient funds', 'insufficient_funds', 'not enough credit', 'out of credit', 'no credits',
          'credits exhausted', 'credits are exhausted', 'available credits', 'included credits',
          'credit limit', 'remaining credit', 'hard limit', 'hard_limit', 'spending limit', 'spend limit',
-         'spending cap', 'budget has been exceeded', 'budget_exceeded', 'budget exceeded',
+         'spending cap', 'billing period', 'billing cycle', 'budget has been exceeded',
+         'budget_exceeded', 'budget exceeded',
          'exceededbudget', 'payment required', 'unpaid', 'overdue', 'in arrears',
          'suspended', '余额', '欠费', '充值')
 DAILY = ('per day', 'per-day', 'perday', 'per_day', 'daily limit', 'daily quota', 'per month', 'permonth',
@@ -209,7 +210,10 @@ def find_terms(body:dict, # as it would be sent to an endpoint that takes everyt
         if answer is None: return better, True
         if answer == said: break                        # what it names is not what it minds
         terms, said = better, answer
-    return (yield from _halve(body, terms, asked + 1))
+    found = yield from _halve(body, terms, asked + 1)
+    blind = asked == 1                                  # no word of a parameter: did it only pass?
+    if found and blind and (yield terms) is None: return terms, True
+    return found
 
 # %% ../nbs/02bb_refusal.ipynb #9a6c9e72
 def _halve(body, terms, asked):

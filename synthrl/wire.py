@@ -278,7 +278,9 @@ def read_status(status:int, body, headers, endpoint:str, model:str,
     if means and status in (200, 400, 422, 500, 501): return Rejected(said, error)
     if status in (408, 409, 425, 429) or status >= 500:
         return Fault(f'HTTP {status}', wait or None, busy=status in (429, 503, 529), text=text)
-    if status in (401, 404, 405) or fault_of(said) == 'endpoint': return error
+    if fault_of(said) == 'endpoint': return error
+    if status == 404 and 'parameter' in said.low: return Rejected(said, error)
+    if status in (401, 404, 405): return error
     if status == 200: return Fault('error in the reply', text=text)
     return Rejected(said, error, trial=status in (400, 422))
 

@@ -64,7 +64,7 @@ class Chat:
     async def answer(self, ask, entry):
         "status, headers, body; None to close the connection, a fault's name with it."
         s,fault = self.s,self.fault(); entry['fault'] = fault
-        if s.status: return s.status,{},dict(error=s.error or dict(message='no'))
+        if s.status and not (s.first and len(self.log) > s.first): return s.status,{},dict(error=s.error or dict(message='no'))
         if bad := [p for p in s.unknown if p in ask]: return 400,{},dict(error=dict(message=f"Unsupported parameter: '{bad[0]}' is not supported with this model." + " Use 'max_completion_tokens' instead."*(bad[0] == 'max_tokens'), param=bad[0]))
         said = self.refusal(ask, entry)
         if said: return (200 if s.inside else said[0]),{},said[1]

@@ -89,13 +89,19 @@ def test_refusals_that_come_late(cache):
             assert s.refused() <= 20 + 3
     finally: synthrl.send.scouting = before
 
+def test_a_fault_that_passes_is_no_refusal(cache, capsys):
+    "The first request gets a 400 without a word on any parameter, and what was sent with it is taken from then on."
+    with Server(status=400, error=dict(message='Bad Request'), first=1) as s:
+        with Teacher('m', s.url, cache=cache, seed=1) as t:
+            assert [len(r) for r in t.ask(questions(20), **asking)] == [3]*20
+        assert set(every[:5]) <= set(s.log()[-1]['ask']) and 'takes no' not in capsys.readouterr().err
+
 # a prompt is refused
 
 @pytest.mark.parametrize('place', [0, 42])
 @pytest.mark.parametrize('wording', PROMPTS)
 def test_one_bad_prompt(wording, place, server, tmp_path, capsys):
     "It is counted and named, the others are answered, and a rerun asks it alone."
-    if wording in ('forbidden', 'legal') and place == 0: pytest.skip('said to the very first question, it is the endpoint that says it')
     server.set(bad_prompts={'the bad one': wording})
     prompts = questions(100)
     prompts[place] = 'the bad one'
@@ -109,6 +115,13 @@ def test_one_bad_prompt(wording, place, server, tmp_path, capsys):
     with Teacher('m', server.url, cache=tmp_path/'c', seed=1) as t: t.ask(prompts)
     again = [e['ask']['messages'][0]['content'] for e in server.log()[before:]]
     assert set(again) == {'the bad one'} and len(again) <= 2
+
+def test_a_bad_prompt_that_seems_to_name_a_parameter(cache, capsys):
+    "The words of one refusal hold an `n`; the other questions' answers do not make it the parameter's fault."
+    with Server(bad_prompts={'bad': 'filter_with_n'}) as s:
+        with Teacher('m', s.url, cache=cache) as t:
+            assert [len(r) for r in t.ask(['bad', *questions(20)], n=3)] == [0] + [3]*20
+        assert s.log()[-1]['ask']['n'] == 3 and 'one answer' not in capsys.readouterr().err
 
 def test_samples_of_a_bad_prompt_are_not_asked_one_by_one(cache):
     with Server(bad_prompts={'bad': 'deepseek_risk'}, one=True) as s, Teacher('m', s.url, cache=cache, concurrency=4) as t:

@@ -27,7 +27,9 @@ def litellm(p, v):
                   'To drop these, set `litellm.drop_params=True` or for proxy: `litellm_settings: drop_params: true`', code='400')
 def plain(p, v): return 400, f'Bad Request: field {p} is not allowed'
 
-SEEN = [openai, openai_value, anthropic, azure, pydantic, gemini, deepseek, vague, litellm, plain]
+def openrouter_404(p, v): return _error('No endpoints found that can handle the requested parameters.', 404, code=404)
+
+SEEN = [openai, openai_value, anthropic, azure, pydantic, gemini, deepseek, vague, litellm, plain, openrouter_404]
 
 def kimi(p, v): return _error(f'invalid {p}: only 1 is allowed for this model')
 def xai(p, v):
@@ -103,6 +105,7 @@ PROMPTS = dict(
     kimi_risk=_said('The request was rejected because it was considered high risk', type='content_filter'),
     zhipu_1301=_said('系统检测到输入或生成内容可能包含不安全或敏感内容，请您避免输入易产生敏感内容的提示语', code='1301'),
     vague=_said('Invalid request'), empty=(422, ''), forbidden=(403, '<html><body><h1>403 Forbidden</h1></body></html>'),
+    filter_with_n=_said("litellm.ContentPolicyViolationError - {'error': {'message': 'Response was filtered', 'n': 1}}"),
     legal=_said('Unavailable', 451))
 
 # what is said where waiting does not help
@@ -119,7 +122,8 @@ QUOTAS = dict(
     groq_day=_said('Rate limit reached for model `m` on tokens per day (TPD): Limit 100000, Used 99999. Please try again in 7m12s.', 429),
     kimi=_said('Your account is suspended, please check your plan and billing details', 429, type='exceeded_current_quota_error'),
     litellm=_said('Budget has been exceeded! Current cost: 10.2, Max budget: 10.0', 400, type='budget_exceeded'),
-    zhipu=_said('您的账户已欠费，请充值后重试', 429, code='1113'))
+    zhipu=_said('您的账户已欠费，请充值后重试', 429, code='1113'),
+    period=_said('You have reached your usage allowance for this billing period.', 429))
 
 # the same words where waiting does help
 RATES = dict(
