@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Job', 'Batch', 'Sender', 'BudgetReached', 'runs', 'Trial']
 
-# %% ../nbs/02d_send.ipynb #00000003
+# %% ../nbs/02d_send.ipynb #aead9ab0
 import asyncio, json, math, random, sys, threading
 from contextlib import suppress
 from collections import defaultdict, deque
@@ -18,7 +18,7 @@ from .task import UserError
 from .wire import Address, Fault, Gate, Moved, Refused, Rejected, find_endpoint, nobody
 from .wire import open_client, read_body, read_exception, scrub
 
-# %% ../nbs/02d_send.ipynb #0000000a
+# %% ../nbs/02d_send.ipynb #d3aff5c0
 @dataclass(eq=False)
 class Job:
     "One request: samples `first` to `first + n - 1` of a question."
@@ -44,7 +44,7 @@ class Job:
         about = dict(batch=self.batch, tries=self.tries, room=self.room) | more
         return Job(self.key, self.request, first, n, **about)
 
-# %% ../nbs/02d_send.ipynb #0000000b
+# %% ../nbs/02d_send.ipynb #e9c04018
 @dataclass(eq=False)
 class Batch:
     "Jobs that are waited for together."
@@ -54,7 +54,7 @@ class Batch:
     timers: dict = field(default_factory=dict)  # of jobs that wait for their next attempt
     error: Exception = None                     # why it was stopped
 
-# %% ../nbs/02d_send.ipynb #0000000d
+# %% ../nbs/02d_send.ipynb #b446d5f4
 class Sender:
     "Sends jobs, and keeps what comes back."
     def __init__(self, model:str, base_url:str=None,
@@ -79,7 +79,7 @@ class Sender:
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True, name='synthrl-teacher')
         self.thread.start()
 
-# %% ../nbs/02d_send.ipynb #a3923f27
+# %% ../nbs/02d_send.ipynb #680c9a27
 @patch
 def _recall(self:Sender):
     "What is known of the endpoint from earlier runs; nothing has gone wrong yet."
@@ -96,7 +96,7 @@ def _keep(self:Sender):
     known = dict(terms=self.terms, kinds=self.kinds, beyond=self.beyond, seen=self.seen)
     self.ledger.keep_terms(self.endpoint, self.model, known)
 
-# %% ../nbs/02d_send.ipynb #0000000e
+# %% ../nbs/02d_send.ipynb #06fa29c3
 @patch
 def submit(self:Sender, jobs:list): # -> concurrent.futures.Future
     "Have the jobs sent; from any thread."
@@ -117,7 +117,7 @@ async def send(self:Sender, jobs:list,
         await self._leave(batch)
         raise
 
-# %% ../nbs/02d_send.ipynb #00000010
+# %% ../nbs/02d_send.ipynb #efe62ea1
 @patch
 def _add(self:Sender, job, front=False):
     if front: self.queue.appendleft(job)
@@ -148,7 +148,7 @@ def _pump(self:Sender):
     self.due = False
     if self.queue and self.gate.is_open() and self._start(self.queue[0]): self._changed()
 
-# %% ../nbs/02d_send.ipynb #00000011
+# %% ../nbs/02d_send.ipynb #826114c4
 @patch
 def _start(self:Sender, job) -> bool:
     "Send the first job of the queue; False where it must wait."
@@ -189,7 +189,7 @@ def _beat(self:Sender, again=False):
     self.ledger.beat()
     self.loop.call_later(4, self._beat, True)
 
-# %% ../nbs/02d_send.ipynb #0e464ee6
+# %% ../nbs/02d_send.ipynb #17427144
 @patch
 def _split(self:Sender, job, most):
     "Some endpoints give one answer, or eight, whatever `n` says: a job for each handful."
@@ -203,7 +203,7 @@ def _ask_missing(self:Sender, job):
     self.usage['cached'] += job.n - len(left)
     for first, n in runs(left): self._add(job.part(first, n))
 
-# %% ../nbs/02d_send.ipynb #8c68a973
+# %% ../nbs/02d_send.ipynb #fc30108f
 scouting = 25 # twentieths of a second in which a refused parameter is told
 unseen = 16_384 # tokens of reasoning that an answer may have besides, as long as none was seen
 
@@ -225,7 +225,7 @@ def _is_known(self:Sender, kind, n) -> bool:
     most = self._terms_of(kind).get('n') or n
     return min(n, most) <= self.kinds.get(kind, {}).get('n', 0)
 
-# %% ../nbs/02d_send.ipynb #69c86b6e
+# %% ../nbs/02d_send.ipynb #6f44867a
 @patch
 def _must_wait(self:Sender, job) -> bool:
     "Is there something to find out, or to wait out, before this job may go?"
@@ -263,7 +263,7 @@ def _abreast(self:Sender, job) -> float:
     if b.usd is not None and usd: left.append((b.usd - b.used.usd)/usd)
     return max(1, self.gate.running + min(left, default=math.inf))
 
-# %% ../nbs/02d_send.ipynb #00000014
+# %% ../nbs/02d_send.ipynb #17c3e9cc
 @patch
 def _at_most(self:Sender, job) -> Cost:
     size = lambda x: len(json.dumps(x, ensure_ascii=False).encode('utf-8', 'replace'))
@@ -285,7 +285,7 @@ def _ceiling(self:Sender) -> int:
     if b and b.usd is not None and p and p[1]: allowed.append(b.usd*1e6/p[1])
     return int(min(4096, max(64, min(allowed, default=math.inf)/64)))
 
-# %% ../nbs/02d_send.ipynb #00000016
+# %% ../nbs/02d_send.ipynb #e2836f0b
 @patch
 def _reserve(self:Sender, job) -> str:
     "May this job go? free, full (the budget), there (answered meanwhile) or asked (by another process)."
@@ -319,7 +319,7 @@ def _release(self:Sender, job, lost=False):
     job.call = None
     if self.budget and not lost: self.budget.give_back(job.most)
 
-# %% ../nbs/02d_send.ipynb #670fb592
+# %% ../nbs/02d_send.ipynb #0e79da44
 @patch
 def _settle(self:Sender, job, cost):
     "What it cost in place of what it might have; where that was too little, more is reserved from here on."
@@ -334,7 +334,7 @@ def _settle(self:Sender, job, cost):
     self.seen += 1
     if new: self._keep()
 
-# %% ../nbs/02d_send.ipynb #00000017
+# %% ../nbs/02d_send.ipynb #5d1632bd
 class BudgetReached(UserError):
     "No further request fits the budget."
     def __init__(self, b:Budget):
@@ -347,7 +347,7 @@ class BudgetReached(UserError):
                          'and the next request might exceed it',
                          'raise it and run the same command again; every reply so far is kept')
 
-# %% ../nbs/02d_send.ipynb #0000001a
+# %% ../nbs/02d_send.ipynb #a4f943a2
 @patch
 async def _attempt(self:Sender, job):
     "One request, and what becomes of it."
@@ -381,7 +381,7 @@ def _end(self:Sender, job):
         else: b.done.set_result(None)
     self._changed()
 
-# %% ../nbs/02d_send.ipynb #0000001b
+# %% ../nbs/02d_send.ipynb #7d2831e4
 @patch
 async def _post(self:Sender, job):
     "The replies and their tokens, or what their absence means."
@@ -398,7 +398,7 @@ async def _post(self:Sender, job):
     # outside of the handler: the original holds the request, and with it the key
     return came.with_traceback(None)
 
-# %% ../nbs/02d_send.ipynb #0000001c
+# %% ../nbs/02d_send.ipynb #083b56ea
 @patch
 def _body(self:Sender, job) -> dict:
     "What would be sent to an endpoint that takes everything."
@@ -408,7 +408,7 @@ def _body(self:Sender, job) -> dict:
     if self.budget and 'max_tokens' not in b: b['max_tokens'] = self._limit(job)
     return b
 
-# %% ../nbs/02d_send.ipynb #00000021
+# %% ../nbs/02d_send.ipynb #1bf05f36
 patience_floor = 30. # seconds: no request counts as hung before
 
 @patch
@@ -431,7 +431,7 @@ def _learn(self:Sender, job):
         alike = (j.n, j.request.get('max_tokens')) == like and j is not job
         if alike and j.limit and not j.limit.expired(): j.limit.reschedule(j.sent + self._patience(j))
 
-# %% ../nbs/02d_send.ipynb #00000024
+# %% ../nbs/02d_send.ipynb #3b2fec1d
 @patch
 def _answered(self:Sender, job, replies, prompt_tokens, completion_tokens):
     "Keep the replies, then count them, then ask again for those that are missing."
@@ -474,7 +474,7 @@ def _works(self:Sender, job):
     self.refused.clear()
     self.away, self.probes, self.pause = 0, 0, 0.
 
-# %% ../nbs/02d_send.ipynb #f5b654d3
+# %% ../nbs/02d_send.ipynb #fb798aa2
 @patch
 def _ask_rest(self:Sender, job, replies, short=False):
     "Empty choices, and choices that the endpoint did not give, are asked for again."
@@ -489,7 +489,7 @@ def _ask_rest(self:Sender, job, replies, short=False):
     more = dict(tries=job.tries + empty, room=8 if short else job.room)
     for first, n in runs(left): self._add(job.part(job.first + first, n, **more))
 
-# %% ../nbs/02d_send.ipynb #00000025
+# %% ../nbs/02d_send.ipynb #05e99968
 def runs(indices:list) -> list[tuple]:
     "Runs of neighbouring indices, as (first, how many)."
     out = []
@@ -498,15 +498,16 @@ def runs(indices:list) -> list[tuple]:
         else: out.append((i, 1))
     return out
 
-# %% ../nbs/02d_send.ipynb #f373d094
+# %% ../nbs/02d_send.ipynb #3b0bdece
 @dataclass
 class Trial:
     "A search for the terms of one kind of request."
     search: Generator
     terms: dict        # tried at present
+    key: bytes         # the question that it began with
     good: dict = None  # with these it was answered
 
-# %% ../nbs/02d_send.ipynb #07efbe90
+# %% ../nbs/02d_send.ipynb #2e6bd6ca
 @patch
 def _rejected(self:Sender, job, r):
     "Parameters, prompt or endpoint: find out by trying."
@@ -519,7 +520,7 @@ def _rejected(self:Sender, job, r):
     means = named(r.said, parameters(fit(body, job.terms)))
     if not means and (not r.trial or job.kind in self.taken): return self._unclear(job, r)
     search = find_terms(body, job.terms, r.said)
-    self.trials[job.kind] = Trial(search, next(search))
+    self.trials[job.kind] = Trial(search, next(search), job.key)
     self._again(job)
 
 @patch
@@ -537,10 +538,9 @@ def _tell(self:Sender, job, said) -> bool:
 @patch
 def _unclear(self:Sender, job, r):
     "Not the parameters: the prompt, if the endpoint ever answered or may yet; else the endpoint."
-    if not r.trial and not self.answered_ever: raise r.error
     self._refused(job, Refused('refused', scrub(r.said.text)[:300], sure=False), r.error)
 
-# %% ../nbs/02d_send.ipynb #f23384a7
+# %% ../nbs/02d_send.ipynb #6fa8c1bb
 @patch
 def _accepted(self:Sender, job):
     "The endpoint took these parameters."
@@ -572,7 +572,7 @@ def _tell_term(name, how):
     if isinstance(how, str): return f'calls `{name}` `{how}`'
     return f'takes no `{name}`: it is left out' if how is None else f'takes `{name}` up to {how:,}'
 
-# %% ../nbs/02d_send.ipynb #bca79166
+# %% ../nbs/02d_send.ipynb #f7fab50c
 @patch
 def _moved(self:Sender, job, m):
     "The endpoint is at another path: go there."
@@ -586,11 +586,13 @@ def _moved(self:Sender, job, m):
         raise UserError(f'{self.endpoint}: it sends requests on in a circle', 'check base_url')
     self._again(job)
 
-# %% ../nbs/02d_send.ipynb #2d717bc1
+# %% ../nbs/02d_send.ipynb #9b9d9354
 @patch
 def _refused(self:Sender, job, r, error=None):
     "This question cannot be had, nor can its other samples."
     self._release(job)
+    trial = self.trials.get(job.kind)
+    if trial and trial.key == job.key and not trial.good: del self.trials[job.kind] # it was the question
     self._give_up(job, r.reason, r.text, r.sure, error)
     twins = [j for j in self.queue if j.batch is job.batch and j.key == job.key]
     for j in twins:
@@ -624,7 +626,7 @@ def fail(self:Sender, request, i, reason, text='', failures=None):
     self.failures.append(row)
     if failures is not None: failures.append(row)
 
-# %% ../nbs/02d_send.ipynb #00000028
+# %% ../nbs/02d_send.ipynb #86bcf540
 @patch
 def _missed(self:Sender, job, f):
     "Once more, later, or not at all."
@@ -652,7 +654,7 @@ def _later(self:Sender, job, seconds):
     job.batch.left += 1
     job.batch.timers[job] = self.loop.call_later(seconds, go)
 
-# %% ../nbs/02d_send.ipynb #0000002a
+# %% ../nbs/02d_send.ipynb #9b1c2e67
 @patch
 def _delay(self:Sender, job, f, moving) -> float:
     "Seconds until the next attempt."
@@ -662,7 +664,7 @@ def _delay(self:Sender, job, f, moving) -> float:
 
 def _backoff(times): return min(30, .2 * 2**(times - 1))
 
-# %% ../nbs/02d_send.ipynb #48a197cd
+# %% ../nbs/02d_send.ipynb #730761aa
 stuck = 8 # requests turned away in a row
 
 @patch
@@ -701,7 +703,7 @@ def _is_gone(self:Sender, job, f) -> bool:
         return f.strange and f.reason != 'unreadable body' and job.tries > self.retries and lost_touch
     return f.reason == 'TLS failed' or job.tries > min(2 if f.strange and not f.lost else 4, self.retries)
 
-# %% ../nbs/02d_send.ipynb #0000002c
+# %% ../nbs/02d_send.ipynb #f182cef0
 @patch
 def _stop(self:Sender, batch, error):
     "Send nothing more of this batch; what is under way is waited for and kept."
@@ -722,7 +724,7 @@ async def _leave(self:Sender, batch):
     await asyncio.wait([batch.done])
     batch.done.exception()
 
-# %% ../nbs/02d_send.ipynb #0000002d
+# %% ../nbs/02d_send.ipynb #154e74a0
 @patch
 def close(self:Sender):
     "Wait for what is under way, which is paid for; then end the connections and the loop."
