@@ -73,12 +73,23 @@ _degrees = re.compile(rf'((?<![\d.])\d+(?:\.\d+)?|(?<![A-Za-z])[A-Za-z]|\\theta|
 _joined = re.compile(r',? ?\\text\{ ?(?:and|or) ?\} ?|(?<=[\d)}\]] )(?:and|or)(?= [\d(\\[-])')
 _relation = re.compile(r'(<|>|\\(?:le|ge|ne)(?![a-z]))')
 
+def _split(s, at=',;'):
+    "The parts between the commas that no bracket encloses; None where a bracket closes that never opened."
+    found, deep = [''], 0
+    for c in s:
+        deep += (c in '([{') - (c in ')]}')
+        if deep < 0: return None
+        if c in at and not deep: found.append('')
+        else: found[-1] += c
+    return [f.strip() for f in found]
+
+_thousands = re.compile(r'\$?\d{1,3}(?:,\d{3})+')
+
 def _unwrapped(s):
     "Without braces around the whole, unless these hold 1,250: one number or two."
     if s[:1] != '{' or s[-1:] != '}': return s
     inside = s[1:-1]
-    number = ',' in inside and _number.fullmatch(inside)
-    return s if number or _split(inside, '') is None else inside
+    return s if _thousands.fullmatch(inside) or _split(inside, '') is None else inside
 
 def tidy(s:str # a LaTeX or plain expression, at most a few hundred characters
         ) -> str:
@@ -502,16 +513,6 @@ def _is_quantity(s, value='1'):
     return len(letters) == len(set(letters))
 
 # %% ../nbs/00b_equal.ipynb #e000002c
-def _split(s, at=',;'):
-    "The parts between the commas that no bracket encloses; None where a bracket closes that never opened."
-    found, deep = [''], 0
-    for c in s:
-        deep += (c in '([{') - (c in ')]}')
-        if deep < 0: return None
-        if c in at and not deep: found.append('')
-        else: found[-1] += c
-    return [f.strip() for f in found]
-
 _several = re.compile(r'[,;&<>]|\\\\|\\[lg]e(?![a-z])|\b(?:and|or)\b')
 _hence = re.compile(r'\\(?:implies|(?:L|l)ongrightarrow|Rightarrow|therefore)(?![a-z])|=>')
 
