@@ -33,8 +33,8 @@ def _in_latex(s):
 
 # %% ../nbs/00b_equal.ipynb #e0000005
 _blank = re.compile(r'(?<!\\)\\[,;:> ]|\\q?quad(?![a-z])|\\hspace\*?\{[^{}]*\}|(?<=[\d}])~|\s')
-_around = re.compile(r'^[\s*_`$]+|(?<![\s*_`$.,;:\\^])[\s*_`$.,;:\\]+\Z') # emphasis, spaces, full stops; z^* keeps its star
-_circle = r'\^ ?(?:\{ ?\\circ ?\}|\\circ)'
+_around = re.compile(r'^[\s*_`$]+|(?:(?<=\^\*)|(?<![\s*_`$.,;:\\^]))[\s*_`$.,;:\\]+\Z') # z^* keeps its star
+_circle = r'(?:\^ ?(?:\{ ?\\circ ?\}|\\circ)|\\degrees?(?![a-z]))'
 _same_thing = [(re.compile(pattern), to) for pattern, to in [
     (r' +', ' '),
     (r',\\! ?|\{,\}', ','),                                              # 10,\!000
@@ -46,14 +46,13 @@ _same_thing = [(re.compile(pattern), to) for pattern, to in [
     (r'\\(frac|binom) ?(\d) ?(\d)', r'\\\1{\2}{\3}'),                    # \frac12
     (r'\\frac ?(\d) ?\{', r'\\frac{\1}{'),
     (r'(\\frac\{[^{}]*\}) ?(\d+)', r'\1{\2}'),                            # \frac{270}7
-    (r'\\left(?![a-z])|\\right(?![a-z])|\\!|\\displaystyle', ''),
+    (r'\\left(?![a-z])|\\right(?![a-z])|\\!|\\displaystyle ?', ''),
     (r'\\varnothing(?![a-z])|\\\{ ?\\\}', r'\\emptyset'),
     (r'\\begin ?\{(?:[pb]?matrix|array)\}(?: ?\{[clr| ]*\})?', r'\\begin{pmatrix}'),
     (r'\\end ?\{(?:[pb]?matrix|array)\}', r'\\end{pmatrix}'),
     (r'\\(angle|triangle) ?\{([A-Za-z]+)\}', r'\\\1 \2'),
     (r'^\\approx ?|^[A-Za-z] ?\\in ?(?=[\[(\\])', ''),                   # x \in [0,1)
     (r'\\(?:text|mathrm|textbf|mathbf|textit|boldsymbol|textrm|mbox) ?\{ ?([^{}]*)\}', r'\\text{\1}'),
-    (r'^\{((?:\\text\{[^{}]*\}|[^{},])*)\}$', r'\1'),
     (r'^\\text\{(?![A-Za-z]{2,3}\}$|[A-Za-z]{1,3}(?: [A-Za-z]{1,3})+\}$)([^{}]*)\}$', r'\1'), # \text{no} stays
     (r'(?<![\d.^_])(\d{1,3}) (?=\d{3}(?![\d/]))', r'\1'),                # 1 234 567
     (r'(?<=\d) ?(?:\\text\{ ?percent ?\}|percent(?![a-z]))', r'\\%'),
@@ -64,7 +63,7 @@ _same_thing = [(re.compile(pattern), to) for pattern, to in [
     (r'\^ ?-(\d+|[A-Za-z])', r'^{-\1}'),
     (r'(?<!\\log)_(\d\d+)', r'_{\1}'),                                   # x_10
     (rf'{_circle} ?(?:\\text\{{)?([CF])(?![A-Za-z])\}}?', r'^\\circ \1'),
-    (rf'(?:{_circle}|\\degrees?(?![a-z]))(?! [CF](?![A-Za-z]))', ' '),   # 90^\circ
+    (rf'{_circle}(?! [CF](?![A-Za-z]))', ' '),   # 90^\circ
     (r'^\(([A-Za-z])\)$', r'\1'),
     (r' +', ' ')]]
 
@@ -74,11 +73,30 @@ _degrees = re.compile(rf'((?<![\d.])\d+(?:\.\d+)?|(?<![A-Za-z])[A-Za-z]|\\theta|
 _joined = re.compile(r',? ?\\text\{ ?(?:and|or) ?\} ?|(?<=[\d)}\]] )(?:and|or)(?= [\d(\\[-])')
 _relation = re.compile(r'(<|>|\\(?:le|ge|ne)(?![a-z]))')
 
+def _split(s, at=',;'):
+    "The parts between the commas that no bracket encloses; None where a bracket closes that never opened."
+    found, deep = [''], 0
+    for c in s:
+        deep += (c in '([{') - (c in ')]}')
+        if deep < 0: return None
+        if c in at and not deep: found.append('')
+        else: found[-1] += c
+    return [f.strip() for f in found]
+
+_thousands = re.compile(r'\$?\d{1,3}(?:,\d{3})+')
+
+def _unwrapped(s):
+    "Without braces around the whole, unless these hold 1,250: one number or two."
+    if s[:1] != '{' or s[-1:] != '}': return s
+    inside = s[1:-1]
+    return s if _thousands.fullmatch(inside) or _split(inside, '') is None else inside
+
 def tidy(s:str # a LaTeX or plain expression, at most a few hundred characters
         ) -> str:
     "The expression with its many ways of writing brought to one."
     s = _around.sub('', _blank.sub(' ', s if s.isascii() else _in_latex(s)))
-    if 'circ' in s and _trig.search(s): s = _degrees.sub(r'\\frac{\1\\pi}{180}', s)
+    if ('circ' in s or 'degree' in s) and _trig.search(s): s = _degrees.sub(r'\\frac{\1\\pi}{180}', s)
+    s = _unwrapped(s)
     for pattern, to in _same_thing: s = pattern.sub(to, s)
     if not _relation.search(s): s = _joined.sub(',', s)
     return _around.sub('', s)
@@ -127,7 +145,7 @@ _scale = re.compile(r'''hundred|thousand|illion|tenth|\bhalf|halves
     |(?<=\d)(?:\\text\{|[ ])+(?:squared|cubed|factorial|and[ ]a|or[ ]more|or[ ]less)\b|(?:at|more|less)[ ](?:least|most|than)''', re.X)
 _gap = re.compile(r'''(?<![\w^.])\d+(?:\.\d+)?[ ]\d+(?![\d/]) | (?<=\d)\\text\{[ ]?(?!and|or)[^{}]*\}[ ]?\d   # 2 3, 5 ft 6 in
     | (?<=\d),0\d(?!\d(?!\d))''', re.X)                                                                          # 36,00
-_option = re.compile(r'(?:\\text\{)?\(?([A-Z])\)[ }](?! ?(?:\\text\{ ?)?(?:or|and)\b| ?[,;])|(?:\\text\{)?([A-Z])[.:] ')
+_option = re.compile(r'(?:\\text\{)?\(?([A-Z])\)[ }](?! ?(?:\\text\{ ?)?(?:or|and)\b| ?[,;+*/^]| ?\\cdot)|(?:\\text\{)?([A-Z])[.:] ')
 
 def look(a:str, b:str # two tidied expressions
         ) -> bool|None:
@@ -199,7 +217,7 @@ _units = {name: names.split()[0] for names in _units.split('|') for name in name
 _part = re.compile(r'''(?P<per>/|per(?![a-z])) | (?P<how>sq|square|cubic|cu)(?![a-z])
     | (?P<name>(?:°|[^\W\d_])+|[$£€¥₹¢])(?:[ ]?(?:\^(?P<power>-?\d)|(?P<said>squared|cubed)))? | [ ()-]''', re.X)
 _no_unit = re.compile(r'''\b(?:hundred|thousand|[mbtr]+illion|tenths?|hal(?:f|ves)|percent|and|or|plus|minus|over|choose
-    |factorial|mod|times(?=[ ]\w)|if|for|with|to|is|are)\b''', re.X)
+    |factorial|mod|times(?=[ ]\w)|if|for|with|to|is|are|pi)\b''', re.X)
 
 def _unit(s):
     "A unit as powers of what it is made of, {'m': 1, 's': -2}; None for what is no unit."
@@ -227,6 +245,7 @@ def _unit_name(word):
 def _same_unit(u, v):
     "Two units are one where one is left away, or where they differ in words alone: 5 red apples are 5 apples."
     if not u or not v or u == v: return True
+    if {2, 3} in ({u[name], v[name]} for name in u.keys() & v.keys()): return False # square, cubic
     differ = {name for name in u.keys() | v.keys() if u.get(name) != v.get(name)}
     return differ.isdisjoint(_units.values()) and not u.keys().isdisjoint(v.keys())
 
@@ -494,16 +513,6 @@ def _is_quantity(s, value='1'):
     return len(letters) == len(set(letters))
 
 # %% ../nbs/00b_equal.ipynb #e000002c
-def _split(s, at=',;'):
-    "The parts between the commas that no bracket encloses; None where a bracket closes that never opened."
-    found, deep = [''], 0
-    for c in s:
-        deep += (c in '([{') - (c in ')]}')
-        if deep < 0: return None
-        if c in at and not deep: found.append('')
-        else: found[-1] += c
-    return [f.strip() for f in found]
-
 _several = re.compile(r'[,;&<>]|\\\\|\\[lg]e(?![a-z])|\b(?:and|or)\b')
 _hence = re.compile(r'\\(?:implies|(?:L|l)ongrightarrow|Rightarrow|therefore)(?![a-z])|=>')
 
@@ -530,8 +539,18 @@ def _works_out(first, last):
     if seen is None: return rational(x) is None and bool(_arithmetic.fullmatch(x) and _arithmetic.fullmatch(y))
     return seen
 
+def _exact(s, other):
+    "What stands before \\approx, or the rounded number after it where that is asked for."
+    before, sign, after = (part.strip() for part in s.partition(r'\approx'))
+    rounded = rational(_measured(after)[0]) if sign else None
+    exact = arithmetic(_measured(before.rpartition('=')[2].strip())[0]) if rounded is not None else None
+    if exact is None or abs(exact - rounded) > .51/10**_places(rounded): return s
+    wanted = rational(_measured(other)[0])
+    return before if wanted is None or math.isclose(exact, wanted) else after
+
 def _values(a, b):
-    "Two sides to compare where one of them alone is an equation."
+    "Two sides to compare where one of them alone is an equation, or rounded."
+    if r'\approx' in a + b: a, b = _exact(a, b), _exact(b, a)
     return (_solved(a, b), _solved(b, a)) if ('=' in a) != ('=' in b) and len(a) + len(b) < 1000 else (a, b)
 
 # %% ../nbs/00b_equal.ipynb #e000002f

@@ -58,7 +58,8 @@ def _named(svg):
     for name, colour in COLOURS.items(): svg = svg.replace(colour, f'var(--{name}, {colour})')
     svg = re.sub(r'<g id="[^"]*">', '<g>', svg)        # nothing refers to these, and a page has five of each
     svg = re.sub(r"font-family: [^;\"]*;?", '', svg)                 # the page's
-    return re.sub(r'^.*?<svg[^>]*(viewBox="[^"]*")[^>]*>', r'<svg \1>', svg, flags=re.S)
+    box = re.search(r'viewBox="[^"]*"', svg)[0]
+    return f'<svg {box}>' + svg.partition('<svg')[2].partition('>')[2]
 
 # %% ../nbs/11_plot.ipynb #c3745c7d
 @patch

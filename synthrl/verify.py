@@ -147,7 +147,9 @@ def _denied_at(text, i):
     "Is what begins at `i` denied by the words before it?"
     return _not.search(text[max(0, i-30):i])
 
-_between = '(?:or|and|vs|to|through|maybe|perhaps|possibly|even|else)' # words between the items of a list
+_between = r'''or and vs to through maybe perhaps possibly even else also as\swell\sas otherwise alternatively
+    oder und ou et или либо または'''
+_between = f"(?:{'|'.join(_between.split())})" # words between the items of a list
 _also = re.compile(r',?\s(?:or|nor)\s(?:an?\s|the\s)?["\'*]?')
 
 def _not_denied(text, found):
@@ -268,9 +270,10 @@ def _same_number(gold, answer, seconds=1):
 
 # %% ../nbs/01_verify.ipynb #ef76de1a
 _gap = r'[\s{}]{0,9}'
-_one_more = re.compile(rf'''(?:(?:{_gap}[^\W\d_]{{1,30}}+){{0,2}}?{_gap},?{_gap}\(?(?:or|and)\b            # 15 or, 15 dollars and
-    | {_gap}(?:[,;|&~/]|\s:\s|:(?=\d)|\.{{2,9}}|-(?:\d\d?-)?|\b(?:to|through|vs)\b|\\q?quad) | [{{}}]{{0,9}}\s{_gap})    # 5-, 2024-05-, 3:
-    {_gap}(?:(?:maybe|perhaps|possibly|even)\s)?(?=-?[$£€¥₹]?\.?\d|a\s(?:half|third|quarter)\b)''', re.X)
+_one_more = re.compile(rf'''(?:(?:{_gap}[^\W\d_]{{1,30}}+){{0,2}}?{_gap},?{_gap}\(?(?:or|and(?:/or)?)\b    # 15 or
+    | {_gap}(?:[,;|&~/、，→∨或和]|\|\||\\lor\b|\s:\s|:(?=\d)|\.{{2,9}}|-(?:\d\d?-)?
+        |\b{_between}\b|\bbut\s(?=maybe\b|could\sbe\b)|\\q?quad) | [{{}}]{{0,9}}\s{_gap})                # 5-, 2024-05-, 3:
+    {_gap}(?:(?:maybe|perhaps|possibly|even|could\sbe)\s){{0,2}}(?=-?[$£€¥₹]?\.?\d|a\s(?:half|third|quarter)\b)''', re.X)
 _unknowns = re.compile(r'\d\W{0,9}(?:[,;&]|\b(?:or|and)\b)\W{0,9}[A-Za-z]\w?\s?=\s?[-$\\]?\d') # x = 15, y = 16
 
 def _unlike_numbers(one, other):
@@ -413,7 +416,7 @@ _alone = [re.compile(p) for p in (
 # %% ../nbs/01_verify.ipynb #00000047
 _kept_off = re.compile(rf"(?:{_denial.pattern})(?:(?!\b(?:but|so|while|leav)|(?<=wrong\s|rrect\s)and\b)[^.,;\n]){{0,25}}\Z", re.I)
 _no_good = r'(?:not|wrong|incorrect|false|no\b|ruled|excluded|eliminated|rejected|unlikely|less|fails?\b)'
-_denied = re.compile(rf"""(?!,\snot\s[(\[*]*[A-Z]\b)\W{{0,9}}(?:(?:is|are|was|can|could|would|should|must|be|been|has|have|seems|do|does|did|wo)\s?){{0,3}}(?:{_no_good}|n['’]t)|(?:[\s,/()*]|\b(?:[A-Z]|and|or)\b){{0,30}}\b(?:are|were|can|could|should|do)\s(?:be\s|all\s|both\s)?{_no_good}""")
+_denied = re.compile(rf"""(?!,?\s\(?not\s[(\[*]*[A-Z]\b)\W{{0,9}}(?:(?:is|are|was|can|could|would|should|must|be|been|has|have|seems|do|does|did|wo)\s?){{0,3}}(?:{_no_good}|n['’]t)|(?:[\s,/()*]|\b(?:[A-Z]|and|or)\b){{0,30}}\b(?:are|were|can|could|should|do)\s(?:be\s|all\s|both\s)?{_no_good}""")
 _asked = re.compile(r'[^.!?\n]{0,80}\?')
 _with = rf'[)\]*]{{0,3}}(?:\s?[,;/|&+、，或和-]\s?(?:{_between}\s){{0,2}}|\s(?:{_between}\s){{1,2}}|\.{{2,9}}|(?<=[)\]])(?=[(\[])|\s(?![AI]\s[a-z]))[(\[*]{{0,3}}'
 _joined = re.compile(rf'(?<!\w)([A-Z]){_with}\Z')
@@ -460,8 +463,10 @@ def _listed(text):
     return text, right[0] if len(right) == 1 else None
 
 # %% ../nbs/01_verify.ipynb #0000004c
-_other_letter = re.compile(rf"""[)\]*_"'`}}]{{0,9}}(?:\s?[,;/]?\s?\b{_between}\b[\W_]{{0,9}}(?:(?:{_between}|option|choice)\b[\W_]{{0,9}}){{0,3}}([A-Z])(?![A-Za-z0-9'’+-]|(?<=[AI])\s(?!here\b)[a-z]) # B, C or
-    | [\W_]{{0,9}}(?:(?:option|choice)\s)?([A-Z])(?![A-Za-z0-9'’+-]|\.\s[a-z])(?=\W{{0,9}}\Z|\s{{0,9}}[,;.:)\]|/&}}*"'`]|\s(?:{_between}|here)\b|\s[A-Z]\b|[^\x00-\x7f]))""", re.I | re.X) # (B)(C)
+_other_letter = re.compile(rf"""[)\]*_"'`}}]{{0,9}}(?:\s?[,;/(]?\s?(?:\b{_between}\b|[或和]|\\lor\b|\\text\{{\s?or\b)[\W_]{{0,9}}
+        (?:(?:{_between}|option|choice)\b[\W_]{{0,9}}){{0,3}}([A-Z])(?![A-Za-z0-9'’+-]|(?<=[AI])\s(?!here\b)[a-z])
+    | [\W_]{{0,9}}(?:(?:option|choice)\s)?([A-Z])(?![A-Za-z0-9'’+-]|\.\s(?-i:[a-z]))
+        (?=\W{{0,9}}\Z|\s{{0,9}}[,;.:)\]|/&}}*"'`?=]|\s[-+]\s|\s(?:{_between}|here)\b|\s[A-Z]\b|[^\x00-\x7f]))""", re.I | re.X) # (B)(C)
 
 def _leading_letter(s, allowed):
     "The letter that a short text begins with; '' where it is one of several, or no option."
