@@ -7,7 +7,7 @@ __all__ = ['REGISTRY', 'Verdict', 'Answer', 'after_thought', 'braces', 'marked',
            'read_number', 'read_choice', 'read_label', 'read_yes_no', 'read_text', 'read_math', 'as_text', 'extract',
            'same', 'judge_all', 'judge', 'reward', 'format_reward']
 
-# %% ../nbs/01_verify.ipynb #00000003
+# %% ../nbs/01_verify.ipynb #e6513cd8
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,7 +18,7 @@ from unicodedata import normalize
 from .equal import arithmetic, close, equal, equal_all, rational, tidy
 from .task import KINDS, Task, UserError
 
-# %% ../nbs/01_verify.ipynb #00000005
+# %% ../nbs/01_verify.ipynb #bb2889b6
 class Verdict(StrEnum):
     "What there is to say about an answer."
     correct = 'correct'
@@ -26,13 +26,13 @@ class Verdict(StrEnum):
     unparseable = 'unparseable' # there is nothing in it to compare
     timed_out = 'timed_out'     # no comparison in time, or the comparing process died
 
-# %% ../nbs/01_verify.ipynb #00000006
+# %% ../nbs/01_verify.ipynb #289c9893
 class Answer(NamedTuple):
     "What was read, and by which rule."
     value: str # normalised
     rule: str  # boxed, ####, "the answer is", last number…
 
-# %% ../nbs/01_verify.ipynb #00000009
+# %% ../nbs/01_verify.ipynb #bff060f3
 _longest = 50_000 # characters, about 12,000 tokens
 _ascii = {0xFF01 + i: 0x21 + i for i in range(94)} | {start + i: 48 + i % 10 for start, n in
     [(0x660, 10), (0x6F0, 10), (0x966, 10), (0x9E6, 10), (0xE50, 10), (0xFF10, 10), (0x1D7CE, 50)] for i in range(n)}
@@ -45,10 +45,10 @@ def _apart(s):
     "With a space between a number or a formula and the letters of another script, which need none."
     return _seam.sub(' ', s)
 
-# %% ../nbs/01_verify.ipynb #0000000a
+# %% ../nbs/01_verify.ipynb #c6c20481
 _end = re.compile(r'(?:\s{0,9}(?:</s>|<\|[\w-]{1,20}\|>|<end_of_turn>|<eos>)){1,9}\s{0,9}\Z')
 
-# %% ../nbs/01_verify.ipynb #0000000b
+# %% ../nbs/01_verify.ipynb #d6a23b39
 def after_thought(text:str) -> tuple[str, bool]:
     "The text after the last `</think>`, without the tokens that end it, and whether a thought was left unfinished."
     text = text[-_longest:]
@@ -58,7 +58,7 @@ def after_thought(text:str) -> tuple[str, bool]:
     if end >= 0: text = text[text.find('>', end) + 1:]
     return text, '<think' in text
 
-# %% ../nbs/01_verify.ipynb #0000000e
+# %% ../nbs/01_verify.ipynb #91f36cdf
 _brace = re.compile(r'\\.|[{}]', re.S)
 
 def braces(text:str, start:int # position of the opening brace
@@ -69,7 +69,7 @@ def braces(text:str, start:int # position of the opening brace
         deep += (m[0] == '{') - (m[0] == '}')
         if not deep: return text[start+1:m.start()]
 
-# %% ../nbs/01_verify.ipynb #e5121dfa
+# %% ../nbs/01_verify.ipynb #6a97388c
 _box = re.compile(r'\\(?:boxed|fbox)\s{0,9}(?=\{)')
 _heading = re.compile(r'\W{0,9}(?:\d{1,3}[.):]\s|[A-Za-z]{2,})')
 
@@ -88,7 +88,7 @@ def _after_hashes(text, i):
     heading = below.strip() and _heading.match(line) and 'answer' not in line.lower()
     return None if heading else (line, len(text) - len(below))
 
-# %% ../nbs/01_verify.ipynb #620f0972
+# %% ../nbs/01_verify.ipynb #984cec4b
 def _in_tag(text, i):
     "(content, end) of the tag at `i`, which need not be closed: `</answer>` is a common stop string."
     end = text.find('</answer>', i)
@@ -105,7 +105,7 @@ def _backwards(text, words, most=12):
         at[w], most = text.rfind(w, 0, at[w]), most - 1
         if at[w] < 0: del at[w]
 
-# %% ../nbs/01_verify.ipynb #a5d9c2a7
+# %% ../nbs/01_verify.ipynb #9306dd2c
 _and = re.compile(r'''(?:[\s$,;.&、，}]|\\[()\[\],;!\ ]|\\q?quad|\\text\{|\b(?:and|or|also|as\swell\sas|respectively|y|et|und|ou|oder)\b|[和或及与]
     |\b[A-Za-z]\w{0,2}\$?\s*(?:=|is\s|equals\s)|(?:for\s)?the\s(?:first|second|third|other)(?:\s\w+){0,2}?(?:\sis\b|(?=\s(?:and|or)\b)))*''', re.X)
 
@@ -113,7 +113,7 @@ def _beside(between):
     "Is this all that stands between two parts of one list?"
     return len(between) < 60 and _and.fullmatch(between)
 
-# %% ../nbs/01_verify.ipynb #9b707ad8
+# %% ../nbs/01_verify.ipynb #2108382f
 def marked(text:str) -> Answer|None:
     "What the last mark points to, after what those of its sort point to that stand beside it."
     found, sort, start = [], '', 0
@@ -129,7 +129,7 @@ def marked(text:str) -> Answer|None:
     all_of_it = found[0] if len(found) == 1 else ', '.join(dict.fromkeys(filter(None, found[::-1])))
     return Answer(all_of_it, sort.replace('\\', ''))
 
-# %% ../nbs/01_verify.ipynb #0000001c
+# %% ../nbs/01_verify.ipynb #5d8acb31
 _words = 'answer ans respuesta réponse antwort risposta resposta ответ odpowiedź cevap jawaban jibu'.split() # Latin and Cyrillic: whole words
 _signs = 'đáp án|正确选项|正確選項|答案|答え|回答|解答|正解|정답|답변|답|উত্তর|उत्तर|الإجابة|الجواب|คำตอบ'.split('|')
 _phrase = re.compile(rf"""(?:\b(?:{'|'.join(_words)})(?:'s(?=\s)|\b)|{'|'.join(_signs)}|\b(?:correct|best|right|final|my)\s(?:option|choice|letter|label|result|value|statement|decision|verdict)\b)
@@ -137,7 +137,7 @@ _phrase = re.compile(rf"""(?:\b(?:{'|'.join(_words)})(?:'s(?=\s)|\b)|{'|'.join(_
     (?:\s?\**(?::|(?:is|therefore|probably|likely|clearly|definitely|most\slikely|simply|just|that|thus|option|choice)\b))*""", re.I | re.X)
 _stop = re.compile(r'[.!?。](?=\s|$|\*)|\n')
 
-# %% ../nbs/01_verify.ipynb #0000001e
+# %% ../nbs/01_verify.ipynb #8b148dd0
 _not = re.compile(r"(?:\b(?:not|no|nor|neither|never|without|rather than|instead of|far from|anything but|lack of|rul(?:es|ed|ing) out)\s|\bcannot\s|n['’]t\s|\bnon[- ])(?:(?:be|say|call|it|just|an?|the|any|\w+ly)\s)*[\"'*`$(\\]*\Z", re.I)
 _cannot_be = re.compile(r"(?:\b(?:not|never|cannot)|n['’]t)\s(?:\w+\s)?be\b", re.I)
 _wrong = re.compile(r'\b(?:wrong|incorrect|worst|unlikely|(?:could|can|would|might|should) the)\s(?:correct\s|right\s|best\s)?\Z', re.I)
@@ -160,7 +160,7 @@ def _not_denied(text, found):
         else: kept.append(m); end = -1
     return kept
 
-# %% ../nbs/01_verify.ipynb #00000020
+# %% ../nbs/01_verify.ipynb #cbbb80af
 _keys = ['ans', *_words[2:], *_signs, 'correct', 'best', 'right', 'final', 'my']
 _ascii_keys = [k for k in _keys if k.isascii()]
 
@@ -174,7 +174,7 @@ def _last_phrase(text, even_not=False):
     found = (_phrase.match(text, i) for i, _ in _backwards(low, _ascii_keys if text.isascii() else _keys))
     return next((m for m in found if m and (even_not or not _says_not(text, m))), None)
 
-# %% ../nbs/01_verify.ipynb #00000021
+# %% ../nbs/01_verify.ipynb #3f255cb2
 def phrased(text:str, even_not:bool=False # also where it says what the answer is not? `not applicable` can be one
            ) -> Answer|None:
     "What follows the last \"the answer is\", in one of several languages, to the end of the line."
@@ -182,7 +182,7 @@ def phrased(text:str, even_not:bool=False # also where it says what the answer i
     line = text[m.end():m.end()+2000].lstrip(' \t*_#:\r\n').split('\n', 1)[0].strip(' *_')
     return Answer(line, '"' + ' '.join(m[0].split()).strip(' *_').lower() + '"') if line else None
 
-# %% ../nbs/01_verify.ipynb #00000025
+# %% ../nbs/01_verify.ipynb #f8eed391
 @dataclass
 class Kind:
     "How answers of one kind are read and compared."
@@ -192,7 +192,7 @@ class Kind:
     judge: Callable|None=None    # (completion, label, labels, question, seconds) → Verdict; in place of read and same
     label: Callable|None=None    # reads a label, where it is not read as a completion is
 
-# %% ../nbs/01_verify.ipynb #00000026
+# %% ../nbs/01_verify.ipynb #5da04649
 REGISTRY = {}
 
 def kind(name:str, about:str, # for the author of a task
@@ -203,12 +203,12 @@ def kind(name:str, about:str, # for the author of a task
         return read
     return add
 
-# %% ../nbs/01_verify.ipynb #00000027
+# %% ../nbs/01_verify.ipynb #287ae012
 def _kind(name):
     if name not in REGISTRY: raise UserError(f'unknown answer = "{name}"', f'there are: {", ".join(REGISTRY)}')
     return REGISTRY[name]
 
-# %% ../nbs/01_verify.ipynb #0000002c
+# %% ../nbs/01_verify.ipynb #8744cbd1
 _zeros = dict(hundred=2, thousand=3, k=3, million=6, billion=9, trillion=12)
 _number = re.compile(rf'''
     (?P<sign>(?<![\w)\]}}])[-+]\s?)?                            # a sign, unless something ends just before it: 5-3
@@ -221,14 +221,14 @@ _number = re.compile(rf'''
     (?P<scale>(?:(?:\s{{0,3}}(?:{'|'.join(w for w in _zeros if w != 'k')})|(?<=\d)(?-i:k))\b)*)
     (?P<pct>\s?(?:\\?%|percent\b))?''', re.X | re.I)
 
-# %% ../nbs/01_verify.ipynb #0000002d
+# %% ../nbs/01_verify.ipynb #7b1e3213
 def _shift(digits, exp):
     "digits · 10^exp, written out."
     from decimal import Context, Decimal
     s = f'{Decimal(digits).scaleb(exp, Context(prec=1999, Emax=9999, Emin=-9999)):f}'
     return s.rstrip('0').rstrip('.') if '.' in s else s
 
-# %% ../nbs/01_verify.ipynb #0000002e
+# %% ../nbs/01_verify.ipynb #9e63a1e5
 def to_number(m:re.Match # of a number
              ) -> str:
     "The number written one way: `-1234.5`, `3/4`, `50%`."
@@ -241,7 +241,7 @@ def to_number(m:re.Match # of a number
     minus = '-' in (m['sign'] or '') + (m['sign2'] or '')
     return ('-' if minus and digits.strip('0./') else '') + digits + ('%' if m['pct'] else '')
 
-# %% ../nbs/01_verify.ipynb #00000030
+# %% ../nbs/01_verify.ipynb #9b05483d
 _frac = re.compile(r'\\[dtc]?frac\s?(?:\{\s?(-?\d+)\s?\}\s?\{\s?(\d+)\s?\}|(\d)\s?(\d))')
 _halves = {ord(c): ' ' + normalize('NFKC', c).replace('\u2044', '/') for c in '½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞'} | {0x2044: '/'}
 _latex = re.compile(r'[\\{^~]')
@@ -260,7 +260,7 @@ def _without_latex(s):
     s = re.sub(r'(?<=\d)\\(?:text|mathrm|mathbf|textbf)\b', ' ', re.sub(r'\\(?:text|mathrm|mathbf|textbf)\s?\{|\\\\', ' ', s))
     return _square.sub(r'\1', s)
 
-# %% ../nbs/01_verify.ipynb #7f97c94e
+# %% ../nbs/01_verify.ipynb #d1caf177
 def _same_number(gold, answer, seconds=1):
     if gold == answer or gold.isdigit() and answer.isdigit(): return gold == answer
     a, b = rational(gold.rstrip('%')), rational(answer.rstrip('%'))
@@ -268,7 +268,7 @@ def _same_number(gold, answer, seconds=1):
     one_percent = ('%' in gold) != ('%' in answer)
     return close(a, b) or one_percent and close(a/(100 if '%' in gold else 1), b/(100 if '%' in answer else 1))
 
-# %% ../nbs/01_verify.ipynb #ef76de1a
+# %% ../nbs/01_verify.ipynb #3dabae80
 _gap = r'[\s{}]{0,9}'
 _one_more = re.compile(rf'''(?:(?:{_gap}[^\W\d_]{{1,30}}+){{0,2}}?{_gap},?{_gap}\(?(?:or|and(?:/or)?)\b    # 15 or
     | {_gap}(?:[,;|&~/、，→∨或和]|\|\||\\lor\b|\s:\s|:(?=\d)|\.{{2,9}}|-(?:\d\d?-)?
@@ -290,7 +290,7 @@ def _another_number(s, m):
     if more[0].strip(' {}') == '-': return not one.startswith('-') and (rational(other) or 0) > (rational(one) or 0)
     return _unlike_numbers(one, other)
 
-# %% ../nbs/01_verify.ipynb #00000033
+# %% ../nbs/01_verify.ipynb #d89d3489
 _goes_on = re.compile(r'(?:\\right)?\)?\s?\^(?!\s?\{?\s?(?:\\circ|(?:st|nd|rd|th)\b))|\s?(?:[-+*/×÷·]|\*\*|\\(?:times|cdot|div|pm)|x(?=\s\d))\s?[-($\\{]{0,9}\d|\s?[-+*×·]\s?[b-z]\b|\s?(?:\\(?:sqrt|pi|d?frac|times|cdot|div|pm)\b|[π√])|\)?\(\d+\)', re.I)
 _begins = re.compile(r'(?:\\(?:sqrt|[dt]?frac|log|ln|sin|cos|tan|binom|lfloor|lceil)(?:\[\d\])?\s?[({]?|√\(?|\d\s?(?:[*×÷^]|\\times|\\cdot)\s?\{?)\s?\Z')
 
@@ -304,7 +304,7 @@ def _in_formula(s, m):
     "Is a number only a part of a formula?"
     return _goes_on.match(s, m.end()) or _begins.search(s[max(0, m.start()-20):m.start()])
 
-# %% ../nbs/01_verify.ipynb #00000035
+# %% ../nbs/01_verify.ipynb #055289d1
 _remark = re.compile(r'(?<=\d)[.%)*$]{0,3}(?:,?\s(?:because|since|as|not|rather than|instead of|and not)\b|\s\((?:since|because|as|i\.e\.|not)\b)')
 
 def _first_number(s, box=False):
@@ -340,13 +340,13 @@ def _last_number(s, tail=150):
     if len(found) > 1 and _two_at_end(end, *found[-2:]): return None
     return to_number(found[-1]) if found and not _in_formula(end, found[-1]) else None
 
-# %% ../nbs/01_verify.ipynb #00000037
+# %% ../nbs/01_verify.ipynb #f52cf22d
 def _a_line(text):
     "The last line that begins with `A:`, as GSM8K's own solutions end."
     start = ('\n' + text).rfind('\nA:')
     return Answer(text[start+2:].split('\n')[0], 'A:') if start >= 0 else None
 
-# %% ../nbs/01_verify.ipynb #00000038
+# %% ../nbs/01_verify.ipynb #f19dc9c0
 @kind('number', 'one number, after #### or at the end', same=_same_number)
 def read_number(text:str, labels=(), question:str='') -> Answer|None:
     "The marked number, or the one after \"the answer is\", or the last one."
@@ -357,7 +357,7 @@ def read_number(text:str, labels=(), question:str='') -> Answer|None:
     if (p := phrased(text) or _a_line(text)) and (n := _first_number(p.value)) is not None: return Answer(n, p.rule) if n else None
     return Answer(n, 'last number') if (n := _last_number(text)) else None
 
-# %% ../nbs/01_verify.ipynb #0000003c
+# %% ../nbs/01_verify.ipynb #c43eb2c8
 _letter = re.compile(r'''[\s*_"'`$(\[{\\]{0,20}(?:(?:text|mathrm|mathbf|textbf|bf|rm|bold)\b[\s{(]{0,9})?(?:(?:option|choice|answer|letter)\b[\s:(]{0,9}(?:is\b\s{0,9})?)?[*_"'`(\[{]{0,9}
     (?P<letter>[A-Z])(?P<after>[\s*_"'`)\]}$.,:;!、。]|[^\x00-\x7f]|$)(?P<word>\s{0,9}[a-z]\w{0,30})?''', re.I | re.X)
 _letters = str.maketrans('أبجدঅবডঢ', 'ABCDABCD') # Arabic and Bengali options
@@ -369,7 +369,7 @@ def _begins_with_letter(s):
     as_word = m['after'].isspace() and m['word'] and not _reason.match(m['word'])
     return None if as_word and (m['letter'].islower() or m['letter'] in 'AI') else m
 
-# %% ../nbs/01_verify.ipynb #0000003f
+# %% ../nbs/01_verify.ipynb #1f81e54d
 _option = re.compile(r'(?:(?<=\s)|^)[(\[]?([A-Z])[)\].:、] ?(.+?)(?= [(\[]?[A-Z][)\].:、] |\n|$)')
 
 @lru_cache(256)
@@ -381,7 +381,7 @@ def _options(question):
         if ord(m[1]) == ord('A') + len(found): found[m[1]] = m[2].strip()
     return found if len(found) > 1 else {}
 
-# %% ../nbs/01_verify.ipynb #00000041
+# %% ../nbs/01_verify.ipynb #8b4c1973
 _dropped = re.compile(r"['’]|[^\w\s.+#-]|_|(?<!\d)\.|\.(?!\d)|(?<=\w)-|-(?!\d)|(?<![\w+])[+#]")
 
 def _plain(s):
@@ -389,7 +389,7 @@ def _plain(s):
     words = _dropped.sub(lambda m: '' if m[0] in "'’" else ' ', s.casefold()).split()
     return ' '.join([w for w in words if w not in ('a', 'an', 'the')] or words) or ' '.join(s.split())
 
-# %% ../nbs/01_verify.ipynb #00000043
+# %% ../nbs/01_verify.ipynb #7eb2e14f
 _denial = re.compile(r"\b(?:not|never|cannot|except|neither|nor|eliminat\w*|exclud\w*|reject\w*|avoid|disagree|wrong|incorrect|false|worst|least|rul(?:e|es|ed|ing) out)\b|n['’]t\b", re.I)
 
 def _written_out(s, question, unmarked=False, part=True): # part: also where it only stands in `s`
@@ -405,7 +405,7 @@ def _written_out(s, question, unmarked=False, part=True): # part: also where it 
     hits = [k for k in hits if options[k] == longest or options[k] not in longest]
     return hits[0] if len(hits) == 1 else None
 
-# %% ../nbs/01_verify.ipynb #00000045
+# %% ../nbs/01_verify.ipynb #c0dcaec7
 _alone = [re.compile(p) for p in (
     r"""\A(?i:(?:ans(?:wer)?|option|choice|definitely|probably|maybe)\b[.:,]?\s)?[\s*_"'`$(\[]*(?:\\(?:text|mathrm)\{)?([A-Za-z])[)\].:;*_"'`$?!}]*\s*\Z""", r'(?m)^[ \t*(\[]*([A-Z])[)\].:*]*[ \t]*$',
     r"(?:\A|[.,:;!?\n(]\s{0,2}|\b(?i:option|choice|answer|letter|statement|that|thus|so|hence|therefore|only|but|and|while|because|since|think|clearly|definitely)\s)\*{0,2}[(\[]?([A-Z])[)\]]?\*{0,2} (?:(?:is|seems|must be) (?:the |most |more )?(?:correct|right|best|better|answer|likely|left\b(?! (?:of|to)))|remains\b)",
@@ -413,7 +413,7 @@ _alone = [re.compile(p) for p in (
     r'(?i:option|choice) \*{0,2}[(\[]?([A-Z])\b', r'\A[\s*(\[]*([A-Z])(?:[)\].:*]+\s|[)\]*]*\s[-–—]\s(?![A-Z]\b)|[)\]*]*,\s(?:not|because|since|as)\b|[)\]*]*\s(?:because|since)\b)', r'(?<!\w)[(\[]([A-Z])[)\]]',
     r"""(?:\bis|:) ?[*"'`]{0,9}([A-Z])[*"'`]{0,9}[.!]?["'`}\s]{0,99}\Z""", r'(?<!不)(?<!不能)[选選][择擇]?\s?([A-Z])(?![A-Za-z])')]
 
-# %% ../nbs/01_verify.ipynb #00000047
+# %% ../nbs/01_verify.ipynb #bebb7fa1
 _kept_off = re.compile(rf"(?:{_denial.pattern})(?:(?!\b(?:but|so|while|leav)|(?<=wrong\s|rrect\s)and\b)[^.,;\n]){{0,25}}\Z", re.I)
 _no_good = r'(?:not|wrong|incorrect|false|no\b|ruled|excluded|eliminated|rejected|unlikely|less|fails?\b)'
 _denied = re.compile(rf"""(?!,?\s\(?not\s[(\[*]*[A-Z]\b)\W{{0,9}}(?:(?:is|are|was|can|could|would|should|must|be|been|has|have|seems|do|does|did|wo)\s?){{0,3}}(?:{_no_good}|n['’]t)|(?:[\s,/()*]|\b(?:[A-Z]|and|or)\b){{0,30}}\b(?:are|were|can|could|should|do)\s(?:be\s|all\s|both\s)?{_no_good}""")
@@ -439,7 +439,7 @@ def _lone_letter(text, allowed):
         for m in reversed(list(pattern.finditer(text))):
             if (not allowed or m[1].upper() in allowed) and not _refused(text, *m.span(1)): return m[1].upper()
 
-# %% ../nbs/01_verify.ipynb #0000004a
+# %% ../nbs/01_verify.ipynb #f580e9fd
 _line = re.compile(r'(?m)^[ \t*(\[-]*([A-Z])(?:[)\].:*]+|(?=[ \t]*$))(.*)$')
 _right = re.compile(r'(?i)(?<!not )(?<!in)(?<!is no)\b(?:correct|right|the answer)\b')
 
@@ -462,7 +462,7 @@ def _listed(text):
     for m in reversed(rows): text = text[:m.start()] + text[m.end():]
     return text, right[0] if len(right) == 1 else None
 
-# %% ../nbs/01_verify.ipynb #0000004c
+# %% ../nbs/01_verify.ipynb #a7cafd29
 _other_letter = re.compile(rf"""[)\]*_"'`}}]{{0,9}}(?:\s?[,;/(]?\s?(?:\b{_between}\b|[或和]|\\lor\b|\\text\{{\s?or\b)[\W_]{{0,9}}
         (?:(?:{_between}|option|choice)\b[\W_]{{0,9}}){{0,3}}([A-Z])(?![A-Za-z0-9'’+-]|(?<=[AI])\s(?!here\b)[a-z])
     | [\W_]{{0,9}}(?:(?:option|choice)\s)?([A-Z])(?![A-Za-z0-9'’+-]|\.\s(?-i:[a-z]))
@@ -490,7 +490,7 @@ def _pick(s, allowed, question):
     if letter is None: return _written_out(_stop.split(s, 1)[0], question) or _lone_letter(s[:200], allowed)
     return letter or _written_out(s, question, part=False) or '' # `E. coli` may be an option
 
-# %% ../nbs/01_verify.ipynb #0000004d
+# %% ../nbs/01_verify.ipynb #fe231792
 @kind('choice', 'a letter, A to Z')
 def read_choice(text:str, labels=(), # the letters there are; () for any
                 question:str='' # with its options, so that one written out counts as its letter
@@ -512,7 +512,7 @@ def read_choice(text:str, labels=(), # the letters there are; () for any
     l = _written_out(text.strip().rpartition('\n')[2], question, unmarked=True)
     return Answer(l, 'option written out') if l else None
 
-# %% ../nbs/01_verify.ipynb #00000051
+# %% ../nbs/01_verify.ipynb #1120805b
 @lru_cache(256)
 def _patterns(labels):
     "For a tuple of labels, longest first: one anywhere, and one that is all there is or ends before punctuation."
@@ -524,7 +524,7 @@ def _as_written(found, labels):
     flat = lambda s: re.sub(r'[\s_-]+', ' ', s.strip().casefold())
     return next(l for l in labels if flat(l) == flat(found))
 
-# %% ../nbs/01_verify.ipynb #00000052
+# %% ../nbs/01_verify.ipynb #80b8b3b7
 _scale = re.compile(r'(?:\bout of\s|\d\s?/\s?)\Z')
 _concession = re.compile(r'\b(?:despite|in spite of|although|even though)\b[^.,;!?\n]*')
 _a_noun_follows = re.compile(r'\s(?!(?:because|as|since|for|and|or|but|it|he|she|they|we|you|i|there|that|this|vs|yes|maybe|here)\b)\w')
@@ -551,7 +551,7 @@ def _unlisted(text, found, between):
         group.append(m)
     return kept
 
-# %% ../nbs/01_verify.ipynb #4da68290
+# %% ../nbs/01_verify.ipynb #91814477
 def _find_label(text, labels, where):
     "The label that opens the text; else the only one in a mark, the first in a phrase, the last in a text; '' for several."
     low = text.casefold().replace('no yes', 'no, yes') # it denies nothing
@@ -570,14 +570,14 @@ def _find_label(text, labels, where):
     if kept: return _as_written(kept[-1 if where == 'text' else 0][0], labels)
     return '' if hits else None
 
-# %% ../nbs/01_verify.ipynb #00000055
+# %% ../nbs/01_verify.ipynb #6d68de58
 def _read_free(text, unfinished):
     "The marked text, what follows \"the answer is\", or all of it; in plain words."
     a = marked(text) or (None if unfinished else phrased(text, even_not=True) or Answer(text, 'all of it'))
     value = a and _plain(re.sub(r'\\text\s?\{([^{}]*)\}', r'\1', a.value[:5000]))
     return Answer(value, a.rule) if value else None
 
-# %% ../nbs/01_verify.ipynb #00000056
+# %% ../nbs/01_verify.ipynb #5883167e
 @kind('label', 'one of the words in `labels`')
 def read_label(text:str, labels=(), # the words there are; without them the text itself is the answer
                question:str='') -> Answer|None:
@@ -591,7 +591,7 @@ def read_label(text:str, labels=(), # the words there are; without them the text
     if l is not None: return Answer(l, p.rule) if l else None
     return Answer(l, 'a label in the text') if (l := _find_label(text, labels, 'text')) else None
 
-# %% ../nbs/01_verify.ipynb #00000059
+# %% ../nbs/01_verify.ipynb #694fa1b2
 _yes_or_no = re.compile(r'\b(yes|no)(?:(?:,? or |\s?/\s?)(?:yes|no)\b|[^\w.!?\n]{1,9}(?:(?:or|and|vs|maybe) ){0,2}(?!\1)(?:yes|no)\b(?!\s\w))')
 _saying = re.compile(r"""(?:\A|\n|[?:]\s|\b(?:so|thus|hence|therefore|well|actually|in\sconclusion),?\s)[^\w\n]{0,20}(yes|no)\b
     (?=\W{0,3}(?:$|[.,;:!\n])|\s[-—(]|\s(?:it|he|she|they|we|you|i|there|that|this)\b)|\b(yes|no)\W{0,5}\Z""", re.X)
@@ -602,7 +602,7 @@ def _last_saying(text):
     found = [m for m in _saying.finditer(text) if not _denied_at(text, m.start(m.lastindex))]
     return found[-1][found[-1].lastindex] if found else None
 
-# %% ../nbs/01_verify.ipynb #0000005b
+# %% ../nbs/01_verify.ipynb #992b4ca5
 @kind('yes_no', 'yes or no')
 def read_yes_no(text:str, labels=(), question:str='') -> Answer|None:
     "The marked yes or no, the one after \"the answer is\", or one that opens a line or ends the text."
@@ -614,13 +614,13 @@ def read_yes_no(text:str, labels=(), question:str='') -> Answer|None:
     if len(text) < 80 and _find_label(text, ('yes', 'no'), 'phrase') == '': return None
     return Answer(l, 'a line of its own') if (l := _last_saying(text[-5000:])) else None
 
-# %% ../nbs/01_verify.ipynb #0000005f
+# %% ../nbs/01_verify.ipynb #87364f33
 @kind('text', 'this text, but for case, spaces, articles and punctuation')
 def read_text(text:str, labels=(), question:str='') -> Answer|None:
     "The marked text, what follows \"the answer is\", or all of it."
     return _read_free(*after_thought(text))
 
-# %% ../nbs/01_verify.ipynb #00000063
+# %% ../nbs/01_verify.ipynb #61799b88
 _span = re.compile(r'\$\$([^$]+)\$\$|(?<!\\)\\\[((?:(?!(?<!\\)\\\[).)+?)\\\]|\\\(((?:(?!\\\().)+?)\\\)|(?<![\\\d])\$(?!\.?\d[\d.,]*+[\s/]\s?(?:a\s|\()?[A-Za-z]{2}[^$\\\n]*+(?<=\s)\$)([^$\n]+)(?<![\\=/<>])(?<![=+*/<>-]\s)\$(?!\d)', re.S)
 
 def _formulas(s):
@@ -628,7 +628,7 @@ def _formulas(s):
     found = [(m.start(), m.end(), next(g for g in m.groups() if g)) for m in _span.finditer(s)]
     return [f for f in found if not f[2].lstrip().startswith('^')]
 
-# %% ../nbs/01_verify.ipynb #00000066
+# %% ../nbs/01_verify.ipynb #c9e799a3
 _or = re.compile(r'(?<=[\w)}\]]),?(?:\s(?:and|or)\s|\s?[或和及与]者?\s?)')
 _is = re.compile(r'\s{0,9}(?:=|is|equals|is equal to)\s{0,9}')
 
@@ -662,7 +662,7 @@ def _formula(s):
         end = stop
     return ','.join([first, *found])
 
-# %% ../nbs/01_verify.ipynb #00000068
+# %% ../nbs/01_verify.ipynb #37636bbc
 def _is_formula(s):
     "One short line of mathematics, or one word: not a sentence."
     s = _listed_values(s.strip())
@@ -688,7 +688,7 @@ def _last_formula(text):
     if f := _ending(text): return Answer(f, 'end of the last line')
     return Answer(n, 'last number') if (n := _last_number(text)) else None
 
-# %% ../nbs/01_verify.ipynb #0000006a
+# %% ../nbs/01_verify.ipynb #12b7039c
 _math = re.compile(rf'(?<!\\)\$|{_script}')
 
 def _in_mark(a):
@@ -709,7 +709,7 @@ def _math_label(text, labels=(), question=''):
     if whole and not (_is_formula(s) or marked(s) or phrased(s)): return all_of_it
     return read_math(text) or all_of_it
 
-# %% ../nbs/01_verify.ipynb #0000006b
+# %% ../nbs/01_verify.ipynb #efac9415
 @kind('math', 'a LaTeX or numeric expression, in \\boxed{}', same=equal, same_all=equal_all, label=_math_label)
 def read_math(text:str, labels=(), question:str='') -> Answer|None:
     "The marked expression, or the one after \"the answer is\", or the last one."
@@ -721,7 +721,7 @@ def read_math(text:str, labels=(), question:str='') -> Answer|None:
     elif not (a := _last_formula(text)) and p and _few_words.fullmatch(f): a = Answer(f, p.rule)
     return Answer(value, a.rule) if a and (value := tidy(a.value[:2000])) else None
 
-# %% ../nbs/01_verify.ipynb #00000070
+# %% ../nbs/01_verify.ipynb #a98e5b4c
 def as_text(completion # a string, or chat messages as TRL hands them over
            ) -> str:
     "What a completion says."
@@ -730,13 +730,13 @@ def as_text(completion # a string, or chat messages as TRL hands them over
     if isinstance(completion, (list, tuple)): return '\n'.join(map(as_text, completion))
     return '' if completion is None else str(completion)
 
-# %% ../nbs/01_verify.ipynb #00000072
+# %% ../nbs/01_verify.ipynb #7f02fc39
 def _reader(k, strict):
     "How a completion is read: as the kind does, or only where a mark stands."
     def read(text, labels=(), question=''): return k.read(text, labels, question) if marked(after_thought(text)[0]) else None
     return read if strict else k.read
 
-# %% ../nbs/01_verify.ipynb #596025d0
+# %% ../nbs/01_verify.ipynb #f7e549a2
 def extract(kind:str, completion, labels=(), question:str='', 
             strict:bool=False # only what stands in a mark?
            ) -> str|None:
@@ -749,7 +749,7 @@ def same(kind:str, a:str, b:str, # two extracted answers
     "Whether two extracted answers agree; the teacher's vote is counted with it."
     return bool(_kind(kind).same(a, b, seconds))
 
-# %% ../nbs/01_verify.ipynb #00000075
+# %% ../nbs/01_verify.ipynb #67a3ca26
 _text_in = re.compile(r'\\text\s?\{([^{}]*)\}')
 
 def _bare(text): return ' '.join(_text_in.sub(r'\1', text).strip(' \n.$').split())
@@ -763,7 +763,7 @@ def _word_for_word(completion, label, strict, unread=True): # unread: nothing el
     else: said = [] if strict else [text, p.value if unread and (p := phrased(text)) else '']
     return meant in map(_bare, said)
 
-# %% ../nbs/01_verify.ipynb #f6b6679a
+# %% ../nbs/01_verify.ipynb #493df6a2
 def _accepted(label):
     "The answers that a label accepts, as text."
     return [as_text(l) for l in label] if isinstance(label, (list, tuple)) else [as_text(label)]
@@ -787,7 +787,7 @@ def _verdicts(kind, k, rows, strict, seconds):
         verdict = _to_verdict(next(same)) if gold and answer else Verdict.unparseable
         yield verdict if verdict == 'correct' else _unlike(kind, *row[:2], gold, answer, verdict, strict)
 
-# %% ../nbs/01_verify.ipynb #00000076
+# %% ../nbs/01_verify.ipynb #72021001
 _rank = [Verdict.unparseable, Verdict.wrong, Verdict.timed_out, Verdict.correct]
 
 def judge_all(kind:str, completions:list, 
@@ -806,7 +806,7 @@ def judge_all(kind:str, completions:list,
     best = lambda many: max((next(found) for _ in many), key=_rank.index, default=Verdict.unparseable)
     return [next(found) if len(many) == 1 else best(many) for many in accepted]
 
-# %% ../nbs/01_verify.ipynb #00000077
+# %% ../nbs/01_verify.ipynb #fe1f5efc
 def judge(kind:str, completion, label, # one label, or a list of accepted ones
           labels=(), # the words there are
           seconds:float=1, # for the comparison, of processor time; on an idle machine a verdict is there within twice that
@@ -816,7 +816,7 @@ def judge(kind:str, completion, label, # one label, or a list of accepted ones
     "Whether the answer in a completion is the one in the label, which may be bare or a whole solution."
     return judge_all(kind, [completion], [label], labels, [question], seconds, strict)[0]
 
-# %% ../nbs/01_verify.ipynb #0000007b
+# %% ../nbs/01_verify.ipynb #bb5065b3
 def reward(task:Task, strict:bool=False # only what stands in a mark?
           ) -> Callable:
     "A reward function for TRL: 1 for a correct answer, 0 for anything else."
@@ -826,7 +826,7 @@ def reward(task:Task, strict:bool=False # only what stands in a mark?
         return [float(v == Verdict.correct) for v in verdicts]
     return correct
 
-# %% ../nbs/01_verify.ipynb #0000007e
+# %% ../nbs/01_verify.ipynb #ade665f7
 def format_reward(task:Task, size:float=0.1 # beside 1 for a correct answer
                  ) -> Callable:
     "A small reward for an answer in the mark that `output_format` asks for."
