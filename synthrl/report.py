@@ -30,7 +30,7 @@ STAGE_WORDS = dict(
 WORDS = dict(
     # what became of the attempts
     attempts='attempts', unusable='no usable reply', unreadable='replies that could not be read',
-    refused='refusals by the teacher', lost='requests that brought no reply', accepted='accepted',
+    refused='refusals by the teacher', cut_off='replies that were cut off', lost='requests that brought no reply', accepted='accepted',
     duplicates='too like another question', contaminated='too like a test question',
     unanswered='too few readable votes', tied='votes tied', low_agreement='too little agreement of the votes',
     generate='first version', harder='made harder', easier='made easier',
