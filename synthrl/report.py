@@ -48,7 +48,7 @@ WORDS = dict(
     logprob_gap='log-probability gap, nats a token', seconds='seconds',
     # who takes part
     student='the model that learns', teacher='the model that writes', base_url="the teacher's address",
-    backend="the student's engine", selected='samples trained on', policy='which samples are chosen',
+    backend="the student's engine", refusals='refusals in a row that stop the run', selected='samples trained on', policy='which samples are chosen',
     heldout='human questions scored too', preset='preset', seed='seed', task='task')
 
 def _words(key, known=WORDS): return known.get(key) or str(key).replace('_', ' ').replace('.', ': ')
