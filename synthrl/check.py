@@ -12,7 +12,8 @@ from collections import Counter
 from statistics import NormalDist
 
 from .retrieve import check_library, describe_library
-from .task import KINDS, NotHere, Sample, Task, UserError, accepted, read_test, shown
+from .task import (KINDS, NotHere, Sample, Task, Unreachable, UserError, accepted, idle_columns,
+                          read_test, shown)
 from .verify import REGISTRY, Answer, as_text, judge_all, same
 
 # %% ../nbs/01b_check.ipynb #a5d030f7
@@ -113,6 +114,13 @@ def _record(task, where, s):
     read = shown([a.value for a in found])
     return dict(where=where, question=s.input, read=read, rule=found[0].rule, note=_note(task, s, found))
 
+# %% ../nbs/01b_check.ipynb #a1c0ffee
+def _odd_labels(task):
+    "What is odd about labels that can be read; '' where nothing is."
+    if not task.labels or task.answer == 'choice': return ''
+    if task.answer != 'label': return f'not used: they are for answer = "label" and "choice", not "{task.answer}"'
+    return '' if len(task.labels) > 1 else f'only "{task.labels[0]}": an answer that says it is always right'
+
 # %% ../nbs/01b_check.ipynb #077a5c6e
 def check(task:Task, 
           rows:list[Sample]|None=None, # human samples; None: the first of the task's own test set
@@ -121,21 +129,25 @@ def check(task:Task,
     "What would be read out of a task's demonstrations and first test rows; an unreadable answer or library is a `UserError`."
     missing, demos = [], [Sample(d['input'], d['output'], d.get('answer', ''), 'demo') for d in task.demos]
     try: rows = read_test(task) if rows is None else rows
-    except NotHere as e: rows, missing = [], [dict(where='`test`', question='', read='', rule='', note=str(e))]
+    except NotHere as e:
+        rule = 'unreachable' if isinstance(e, Unreachable) else ''
+        rows, missing = [], [dict(where='`test`', question='', read='', rule=rule, note=str(e))]
     check_gold(task, rows)
     check_library(task)
     own = describe_library(task).removeprefix('passages: ')
     library = [dict(where='`passages`', question='', read='', rule='', note=own)] if task.passages else []
+    library += [dict(where='`columns`', question='', read='', rule='', note=line) for line in idle_columns(task)]
+    library += [dict(where='`labels`', question='', read='', rule='', note=odd)] if (odd := _odd_labels(task)) else []
     return [_record(task, f'`demos`, entry {i}', s) for i, s in enumerate(demos, 1)] + missing + [
         _record(task, f'`test`, row {i}', s) for i, s in enumerate(rows[:limit], 1)] + library
 
 # %% ../nbs/01b_check.ipynb #9048a181
 def table(records:list[dict], # from `check`
-          width:int=44 # characters of a question
+          width:int=44 # characters of a question, and of what was read
          ) -> str:
     "The records as text."
     short = lambda q: (q if len(q) <= width else q[:width-1] + '…').replace('\n', ' ')
-    lines = [[r['where'], short(r['question']), r['read'], r['rule'], r['note']] for r in records]
+    lines = [[r['where'], short(r['question']), short(r['read']), r['rule'], r['note']] for r in records]
     widths = [max(map(len, column)) for column in zip(*lines)]
     return '\n'.join('  '.join(c.ljust(w) for c, w in zip(l, widths)).rstrip() for l in lines)
 

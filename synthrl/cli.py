@@ -106,8 +106,17 @@ def do_preview(a):
 def do_check(a):
     task = Task.load(a.task)
     records = check(task)
-    print(table(records) if records else 'the task file is complete; with neither `demos` nor `test` in it there is no answer to read')
-    if any('row' in r['where'] for r in records): print(*survey(task), sep='\n')
+    missing = next((r['note'] for r in records if r['rule'] == 'unreachable'), '')
+    told = [r for r in records if r['rule'] != 'unreachable']
+    if told: print(table(told))
+    if missing: raise UserError(missing)
+    if not task.test: print(_without(task))
+    elif any('row' in r['where'] for r in records): print(*survey(task), sep='\n')
+
+def _without(task):
+    "What a task lacks in which there are no held-out questions."
+    none = 'no `test`' if task.demos else 'neither `demos` nor `test`, so there is no answer to read'
+    return f'the task file is complete; it has {none}: a run trains, and nothing says whether it helped'
 
 # %% ../nbs/13_cli.ipynb #0000001e
 def _a_folder(p): p.add_argument('folder', metavar='DIR', help="a run's folder")

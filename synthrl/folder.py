@@ -19,11 +19,21 @@ def fingerprint(path, # a file or a folder
     "A short text that changes when the content does; '' where there is nothing."
     path, h = Path(path), hashlib.sha256()
     if not path.exists(): return ''
-    for p in [path] if path.is_file() else sorted(p for p in path.rglob('*') if p.is_file()):
+    for p in [path] if path.is_file() else sorted(_below(path)):
         s = p.stat()
-        h.update(f'{p.relative_to(path)}\0{s.st_size}\0'.encode())
+        h.update(os.fsencode(p.relative_to(path)) + f'\0{s.st_size}\0'.encode())
         h.update(p.read_bytes() if s.st_size <= big else str(s.st_mtime_ns).encode())
     return h.hexdigest()[:12]
+
+def _below(folder):
+    "All files below a folder, those of linked folders too; a link that leads back is not followed."
+    seen, found = set(), []
+    for here, below, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(here)
+        if real in seen: below.clear()
+        else: found += [p for n in names if (p := Path(here)/n).is_file()]
+        seen.add(real)
+    return found
 
 # %% ../nbs/11c_folder.ipynb #0000000a
 def to_json(d:dict) -> str:
@@ -90,7 +100,7 @@ class Job:
         "Read the records; without them nothing counts as finished."
         try: found = json.loads((self.path/'stages.json').read_text(encoding='utf-8')).items()
         except (OSError, ValueError, AttributeError): found = []
-        self.records = {k: r for k, r in found if isinstance(r, dict) and {'inputs', 'seconds', 'facts'} <= r.keys()}
+        self.records = {k: r for k, r in found if _is_record(r)}
         return self
 
     def save(self): write_text(self.path/'stages.json', to_json(self.records))
@@ -105,6 +115,11 @@ class Job:
         if not old or not (self.path/stage.file).exists(): return None
         new = json.loads(json.dumps(self.inputs(stage)))
         return [k for k in new | old['inputs'] if new.get(k) != old['inputs'].get(k)]
+
+def _is_record(r):
+    "Is it what `do` writes? A file that somebody has edited holds anything."
+    types = dict(inputs=dict, seconds=(int, float), facts=dict)
+    return isinstance(r, dict) and all(isinstance(r.get(k), t) for k, t in types.items())
 
 # %% ../nbs/11c_folder.ipynb #0000001b
 def do(job:Job, stage:Stage):

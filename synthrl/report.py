@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['draw', 'report']
 
-# %% ../nbs/11b_report.ipynb #c04fd1a2
+# %% ../nbs/11b_report.ipynb #f9fb14b5
 import functools, json, re
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from .synthesize import Synthesis
 from .task import UserError, read_jsonl, read_samples, write_text
 from .train import GRPO, read_log
 
-# %% ../nbs/11b_report.ipynb #cf3d5775
+# %% ../nbs/11b_report.ipynb #4923cbf8
 STAGE_WORDS = dict(
     passages='passages', initial='initial samples', synth='adapted samples', scored='pass rates',
     heldout='pass rates of human questions', train='choice of what to train on', model='training',
@@ -30,7 +30,7 @@ STAGE_WORDS = dict(
 WORDS = dict(
     # what became of the attempts
     attempts='attempts', unusable='no usable reply', unreadable='replies that could not be read',
-    refused='refusals by the teacher', lost='requests that brought no reply', accepted='accepted',
+    refused='refusals by the teacher', cut_off='replies that were cut off', lost='requests that brought no reply', accepted='accepted',
     duplicates='too like another question', contaminated='too like a test question',
     unanswered='too few readable votes', tied='votes tied', low_agreement='too little agreement of the votes',
     generate='first version', harder='made harder', easier='made easier',
@@ -56,7 +56,7 @@ def _words(key, known=WORDS): return known.get(key) or str(key).replace('_', ' '
 
 def _stage(name): return _words(name, STAGE_WORDS)
 
-# %% ../nbs/11b_report.ipynb #419ded66
+# %% ../nbs/11b_report.ipynb #fa2c36ec
 @functools.cache
 def _meanings():
     "What each setting means, by its dotted name."
@@ -64,7 +64,7 @@ def _meanings():
     own = {f'{part}.{k}': why for part, cls in parts.items() for k, why in docments(cls).items() if why}
     return {f'adapt.{k}': why for k, why in docments(Synthesis).items() if why} | own
 
-# %% ../nbs/11b_report.ipynb #a406692a
+# %% ../nbs/11b_report.ipynb #8922cdd1
 def _pct(x, digits=1): return '–' if x is None else f'{100*x:.{digits}f} %'
 
 def _points(ci): return f'{100*ci[0]:.1f} to {100*ci[1]:.1f}'
@@ -85,7 +85,7 @@ def _value(x):
     low, q1, middle, q3, high = map(_num, x)
     return f'{low} to {high}, half of them {q1} to {q3}, median {middle}'
 
-# %% ../nbs/11b_report.ipynb #f0c24ee0
+# %% ../nbs/11b_report.ipynb #f1bf0fb5
 def _tile(label, value, *notes): return Div(Small(label), Strong(value), *map(Small, notes), cls='tile')
 
 def _reading(m): return 'strict' if m.get('strict') else 'lenient'
@@ -107,7 +107,7 @@ def _difference_tile(d):
     if 'p' in d: notes.append(f'p = {d["p"]:.2g}' if d['p'] >= .001 else 'p < 0.001')
     return _tile('difference', f'{100*d["accuracy"]:+.1f} points', *notes)
 
-# %% ../nbs/11b_report.ipynb #cdc79986
+# %% ../nbs/11b_report.ipynb #ef2ce70c
 READINGS = ('Read {}: a strict reading counts an answer only where the task’s format marks it, as the '
             'paper’s code does; a lenient one also finds answers that stand elsewhere.')
 
@@ -128,7 +128,7 @@ def _numbers(s):
     if s.get('difference'): tiles.append(_difference_tile(s['difference']))
     return Section(H2('What it brought'), Div(*tiles, cls='tiles'), P(_how(s), cls='note'))
 
-# %% ../nbs/11b_report.ipynb #30e8e31b
+# %% ../nbs/11b_report.ipynb #80a34fc7
 def _lines(x):
     "One text or several, as a list."
     if not x: return []
@@ -151,7 +151,7 @@ def _first_words(s):
 
 def _stand_ins(s): return [P(t, cls='box') for t in _lines(s.get('stand_ins'))]
 
-# %% ../nbs/11b_report.ipynb #ce0121aa
+# %% ../nbs/11b_report.ipynb #4c41688c
 def _table(title, head, rows, cls=''):
     "A table that scrolls by itself, by finger or key, where it is too wide; one to `stack` becomes cards."
     names = Tr(*[Th(h, scope='col') for h in head])
@@ -170,7 +170,7 @@ def _families(samples, n=4):
     chosen = [s for pair in zip(*kinds) for s in pair] or samples[:n]
     return [x for s in chosen for x in [s, *rewrites.get(s.get('id'), [])]]
 
-# %% ../nbs/11b_report.ipynb #cbea977f
+# %% ../nbs/11b_report.ipynb #177dfa1f
 SAMPLE_HEAD = ['made as', 'question', 'label', 'votes that agree', 'student solves', 'passage']
 
 def _label(x):
@@ -190,7 +190,7 @@ def _samples(samples, titles):
     rows = [_sample_row(s, titles) for s in _families(samples)]
     return Section(H2(title), _table(title, SAMPLE_HEAD, rows, 'stack'))
 
-# %% ../nbs/11b_report.ipynb #6cea8858
+# %% ../nbs/11b_report.ipynb #530b1f02
 ANSWER_HEAD = ['outcome', 'question', 'label', 'base', 'trained']
 VERDICTS = dict(unparseable='no answer found', timed_out='took too long to judge')
 
@@ -207,7 +207,7 @@ def _reply(row, who):
     end = '' if r.get('finished', [True])[0] else ', cut off at the limit'
     return Pre(r['answers'][0].strip()), Small(VERDICTS.get(verdict, verdict) + end)
 
-# %% ../nbs/11b_report.ipynb #e38ed103
+# %% ../nbs/11b_report.ipynb #3331cae6
 def _answers(rows):
     "Questions won, lost and neither, with both models' answers."
     if not rows: return ''
@@ -218,7 +218,7 @@ def _answers(rows):
     title = 'Answers before and after'
     return Section(H2(title), _table(title, ANSWER_HEAD, body, 'stack answers')) if body else ''
 
-# %% ../nbs/11b_report.ipynb #f47e49ed
+# %% ../nbs/11b_report.ipynb #5ec10359
 class _Files:
     "The files of a run whose stages are not stale."
     def __init__(self, folder, stale=()):
@@ -236,7 +236,7 @@ class _Files:
         found = (read_jsonl(p) for s in stages if (p := self.path(s)))
         return next((rows for rows in found if rows), [])
 
-# %% ../nbs/11b_report.ipynb #a7080111
+# %% ../nbs/11b_report.ipynb #b879e0a5
 def _groups(files):
     "The scored samples whose pass rates belong side by side."
     scored = files.samples('scored')
@@ -255,7 +255,7 @@ def _written(files):
               'chosen': files.samples('train'), 'human': files.samples('heldout')}
     return {k: v for k, v in groups.items() if v}
 
-# %% ../nbs/11b_report.ipynb #5ddc2367
+# %% ../nbs/11b_report.ipynb #2f961a78
 def _exam(rows):
     "Base and trained as a picture."
     whole = [dict(id=i, temperature=0.) | r for i, r in enumerate(rows)]   # early folders had neither
@@ -264,7 +264,7 @@ def _exam(rows):
     each = sampled if base.temperature else 'one greedy answer each'
     return plot_accuracy(dict(base=base, trained=trained), f'{len(rows):,} held-out questions, {each}')
 
-# %% ../nbs/11b_report.ipynb #887f64e4
+# %% ../nbs/11b_report.ipynb #f072d8bd
 def draw(folder, stale=()) -> dict[str, Plot]: # a run's folder; stages whose files do not count
     "The pictures of what there is in a run's folder, by name."
     files = _Files(folder, stale)
@@ -277,7 +277,7 @@ def draw(folder, stale=()) -> dict[str, Plot]: # a run's folder; stages whose fi
     if groups := _written(files): plots['lengths'] = plot_lengths(groups)
     return plots
 
-# %% ../nbs/11b_report.ipynb #a4bede9c
+# %% ../nbs/11b_report.ipynb #f4872b9e
 CAPTIONS = dict(
     accuracy='Accuracy on the held-out questions, with 95 % intervals.',
     pass_rates='How often the untrained student solves each question{sampled}. '
@@ -301,7 +301,7 @@ def _captions(settings, examined=True):
                            'and can be far from the mean pass rate.')
     return {k: v.format(**words) for k, v in CAPTIONS.items()}
 
-# %% ../nbs/11b_report.ipynb #06dbcfb0
+# %% ../nbs/11b_report.ipynb #8b462c25
 def _picture(plot, caption):
     "A picture with its caption."
     told = f'{plot.title}. {plot.says}.'
@@ -313,7 +313,7 @@ def _pictures(plots, captions):
     drawn = [_picture(plots[k], caption) for k, caption in captions.items() if k in plots]
     return Section(H2('In pictures'), Div(*drawn, cls='pictures'))
 
-# %% ../nbs/11b_report.ipynb #1222cc91
+# %% ../nbs/11b_report.ipynb #4da2a18c
 def _flat(d, prefix=''):
     "A nested dict as (dotted name, value) pairs."
     for k, v in d.items():
@@ -338,7 +338,7 @@ def _facts(title, d):
     "What there is to say, in a table that opens."
     return _fold(title, _table(title, ['what', 'value'], _said(d))) if d else ''
 
-# %% ../nbs/11b_report.ipynb #86abe754
+# %% ../nbs/11b_report.ipynb #1ffe1e78
 def _losses(reports):
     "What became of the attempts, stage by stage."
     told = {stage: list(_said(facts)) for stage, facts in (reports or {}).items() if facts}
@@ -346,7 +346,7 @@ def _losses(reports):
     tables = {_stage(stage): rows for stage, rows in told.items()}
     return _fold('Dropped and repaired', *_chapters(tables, 'how many'))
 
-# %% ../nbs/11b_report.ipynb #a11a88ea
+# %% ../nbs/11b_report.ipynb #8b8a0b21
 def _plain(settings):
     "The settings, with a word where one did not count."
     exam = settings.get('evaluate') or {}
@@ -369,14 +369,14 @@ def _settings(settings):
 def _versions(versions):
     return _fold('Versions', _table('Versions', ['package', 'version'], versions.items())) if versions else ''
 
-# %% ../nbs/11b_report.ipynb #26f67395
+# %% ../nbs/11b_report.ipynb #cd6d4e0b
 def _left_out(stale):
     names = ', '.join(_stage(name) for name in stale if name != 'figures')     # those are drawn here, anew
     if not names: return ''
     mend = 'Run the same command without --until to make them anew.'
     return P(f'Made with other settings and not shown: {names}. {mend}', cls='box')
 
-# %% ../nbs/11b_report.ipynb #c3ad8c4e
+# %% ../nbs/11b_report.ipynb #181ee9f7
 CSS = '''
 :root { color-scheme: light dark;
   --page: #ffffff; --text: #222222; --label: #555b63; --line: #767c84; --rule: #dcdfe3; --ink: #1d3a5f;
@@ -418,7 +418,7 @@ code { color: var(--label); white-space: nowrap }
 details { margin: .8rem 0 } summary { cursor: pointer; font-weight: 600 }
 '''
 
-# %% ../nbs/11b_report.ipynb #ec60a91d
+# %% ../nbs/11b_report.ipynb #6c1ba4fc
 def _head(s, folder):
     meta = Meta(charset='utf-8'), Meta(name='viewport', content='width=device-width, initial-scale=1')
     return Head(*meta, Title(f'synthrl: {s.get("task", folder.name)}'), Style(Safe(CSS)))
@@ -438,7 +438,7 @@ def _made(counts):
     made = ' → '.join(f'{n:,} {MADE[k]}' for k, n in (counts or {}).items() if n and k in MADE)
     return P(f'Samples: {made}.') if made else ''
 
-# %% ../nbs/11b_report.ipynb #bf3bf767
+# %% ../nbs/11b_report.ipynb #effb11d3
 FACTS = dict(teacher='Teacher: calls, tokens, cost', grpo='Training', seconds='Seconds a stage')
 
 def _by_stage(seconds): return {_stage(k): v for k, v in (seconds or {}).items()}
@@ -464,7 +464,7 @@ def _page(folder, s, settings):
         _made(s.get('counts')), pictures, samples, _answers(files.rows('eval')), _costs(s, settings))
     return Html(_head(s, folder), Body(body), lang='en')
 
-# %% ../nbs/11b_report.ipynb #a3f3ad9f
+# %% ../nbs/11b_report.ipynb #bdd4fdbc
 def _read(path):
     "A JSON object of a run's folder, or a line that says what to do."
     try:
@@ -479,7 +479,7 @@ def _read(path):
     mend = 'run `synthrl run` on the folder again: it writes this file anew'
     raise UserError(f'{path}: cannot be read ({why})', mend)
 
-# %% ../nbs/11b_report.ipynb #4e6bc56c
+# %% ../nbs/11b_report.ipynb #42799e0b
 def report(folder) -> Path: # a run's folder, finished or not
     "Write `report.html` into a run's folder and give its path."
     folder = Path(folder).expanduser()

@@ -7,8 +7,9 @@ __all__ = ['PARTS', 'PRESETS', 'STAGES', 'Plan', 'choose', 'Run', 'make_passages
            'make_heldout', 'make_train', 'make_model', 'make_eval', 'make_figures', 'summarize', 'run', 'preview']
 
 # %% ../nbs/12_run.ipynb #0778b50a
-import difflib, hashlib, json, math, os, platform
+import difflib, hashlib, json, math, os, platform, shutil
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from importlib import metadata
 from pathlib import Path
@@ -19,7 +20,7 @@ from .adapt import Adapt, adapt
 from .check import check, check_gold, least_gain, survey, table, told_unequal
 from .evaluate import Evaluate, compare, evaluate, to_evaluations, write_evaluations
 from .folder import Job, Stage, claim, do, fingerprint, stale, to_json
-from .ledger import Ledger, price_of
+from .ledger import Ledger, price_of, read_prices
 from .plot import ten_bins
 from .report import report
 from .retrieve import Passage, describe_library, library_of
@@ -82,12 +83,29 @@ def _near(name, known, what):
     raise UserError(f'unknown {what} `{name}`', f'did you mean `{near[0]}`?' if near else f'there are: {", ".join(known)}')
 
 def _cast(key, value, default):
-    "A value from the command line, in the type of its setting."
-    if not isinstance(value, str) or isinstance(default, str): return value
-    try: return _switch[value.lower()] if isinstance(default, bool) else type(default)(value) if default is not None else json.loads(value)
-    except (ValueError, KeyError): raise UserError(f'{key}: `{value}` is not {"true or false" if isinstance(default, bool) else "a number"}', f'write {key}={default}') from None
+    "A value of the command line or of a call, in the type of its setting."
+    if isinstance(default, str):
+        if default and not str(value).strip(): raise UserError(f'{key} is empty', f'leave it out for {default}')
+        return value
+    if default is None and str(value).lower() in ('none', 'null'): return None
+    words, cast = _types[type(default)]
+    try: return cast(value)
+    except (ValueError, KeyError, TypeError, OverflowError):
+        example = 20 if default is None else default
+        raise UserError(f'{key}: `{value}` is not {words}', f'write {key}={example}') from None
+
+def _whole(value):
+    number = _number(value)
+    if number % 1 or not math.isfinite(number): raise ValueError
+    return int(number)
+
+def _number(value):
+    if isinstance(value, bool): raise ValueError
+    return float(value)
 
 _switch = {'1': True, 'true': True, 'yes': True, '0': False, 'false': False, 'no': False}
+_types = {bool: ('true or false', lambda v: _switch[str(v).lower()]), int: ('a number without a fraction', _whole),
+          float: ('a number', _number), type(None): ('a number without a fraction', _whole)}
 
 # %% ../nbs/12_run.ipynb #58c75aee
 _ranges = { # in words: is it so, for which settings; the others need 0 or more
@@ -202,6 +220,7 @@ def paid(self:Run):
 _losses = dict(
     refused='it refuses: word the task otherwise, or take another --teacher',
     unreadable='its replies hold no question and answer as JSON: take a --teacher that follows instructions',
+    cut_off='its replies are cut off: raise synthesis.max_tokens and adapt.max_tokens',
     lost='its replies did not arrive: see that the endpoint is up',
     unanswered='its answers cannot be read: say in `output_format` how one is marked, or change `answer`',
     tied='its answers disagree: take a stronger --teacher, or make `description` clearer',
@@ -451,9 +470,18 @@ def _begin(task, preset, out, seed, budget, say, student=None, teacher=None, bas
     rows = check_gold(task) # a test set that cannot be read or judged is told now, not after the training
     _check_teacher(task, parts['plan'])
     for line in told_unequal(task, rows): say(line)
-    folder, prices = Path(out or f'runs/{task.name}').expanduser(), budget.get('prices')
-    if isinstance(prices, str): budget = budget | dict(prices=Path(prices).expanduser())
-    return Run(folder, task, parts, seed, {k: v for k, v in budget.items() if v is not None}, say)
+    folder = Path(out or f'runs/{task.name}').expanduser()
+    return Run(folder, task, parts, seed, _allowed(budget), say)
+
+def _allowed(budget):
+    "What the teacher may cost; a value that means nothing is refused, also where no stage will ask it."
+    given = {k: v for k, v in budget.items() if v is not None}
+    for name in ('budget_usd', 'budget_tokens'):
+        if not given.get(name, 0) >= 0:
+            raise UserError(f'{name} = {given[name]}', 'give 0 or more, or leave it out for no limit')
+    if isinstance(given.get('prices'), str): given['prices'] = Path(given['prices']).expanduser()
+    read_prices(given.get('prices'))
+    return given
 
 # %% ../nbs/12_run.ipynb #288c01ff
 def _check_needs(job, stages):
@@ -465,6 +493,19 @@ def _check_needs(job, stages):
     if 'model' in names: check_packages()
     if 'heldout' in names: read_test(job.task, which='train')
 
+@contextmanager
+def _at_work(job, *needs): # called before anything is made: each refuses what cannot be done
+    "The claim on the folder; a folder that was made for a run that is refused is taken away again."
+    fresh = not job.path.exists()
+    with claim(job.path, job.task.name):
+        try:
+            for need in needs: need(job)
+            fresh = False
+            yield
+        finally:
+            job.put_away(teacher=True)
+            if fresh: shutil.rmtree(job.path, ignore_errors=True)
+
 # %% ../nbs/12_run.ipynb #d119713f
 def run(task, # a Task, or the path or bundled name of a task file
         preset:str='paper', # one of `PRESETS`
@@ -475,11 +516,11 @@ def run(task, # a Task, or the path or bundled name of a task file
         say=print, **changes) -> dict: # student, teacher, base_url, and dotted settings such as {'plan.selected': 20}
     "From a task to a better model; gives the summary. A call that is repeated does what is left to do."
     stages, job = _up_to(until), _begin(task, preset, out, seed, dict(budget_usd=budget_usd, budget_tokens=budget_tokens, prices=prices), say, **changes)
-    with claim(job.path, job.task.name):
+    with _at_work(job, lambda job: _check_needs(job.load(), stages)):
+        _note(job, preset)
         try:
-            _check_needs(job.load(), stages); _note(job, preset)
-            for stage in stages: 
-                if stage.name == 'eval' and not job.task.test: say('eval      left out: the task has no `test` file')
+            for stage in stages:
+                if why := _left_out(job.task, stage): say(f'{stage.name:9} left out: {why}')
                 else: do(job, stage)
             summary = _finish(job, preset)
             for line in [*summary['warnings'], summary['verdict']]: 
@@ -488,7 +529,14 @@ def run(task, # a Task, or the path or bundled name of a task file
         except NoSignal:
             _finish(job, preset) # what there is can be looked at
             raise
-        finally: job.put_away(teacher=True)
+
+def _left_out(task, stage):
+    "Why a stage has nothing to work on; '' where it has."
+    if stage.name == 'eval' and not task.test:
+        return 'the task has no `test` file, so nothing says whether the training helped'
+    if stage.name == 'heldout' and not (task.test or task.train):
+        return 'the task has neither a `train` nor a `test` file'
+    return ''
 
 # %% ../nbs/12_run.ipynb #b6e289c3
 def _three(job, n):
@@ -515,10 +563,9 @@ def preview(task, preset:str='paper', seed:int=0, out=None, # as for `run`
             budget_usd:float=None, budget_tokens:int=None, prices=None, say=print, **changes) -> dict:
     "Keywords, a passage, n attempts at a sample, and about what the full run will cost, paid before or not."
     job = _begin(task, preset, out, seed, dict(budget_usd=budget_usd, budget_tokens=budget_tokens, prices=prices), say, **changes)
-    with claim(job.path, job.task.name):
-        if not (job.path/'stages.json').exists(): _note(job, preset)                # the settings of a run are those of its files
-        try:
-            passages, samples, dropped, took = _three(job, n)
-            keywords = find_keywords(job.task, job.teacher, job.parts['synthesis'])
-            return dict(keywords=keywords, passage=passages[0], samples=samples, dropped=dropped, estimate=_estimate(job, took, n, len(samples)))
-        finally: job.put_away(teacher=True)
+    with _at_work(job, lambda job: job.teacher):
+        if not (job.path/'stages.json').exists(): _note(job, preset) # the settings of a run are those of its files
+        passages, samples, dropped, took = _three(job, n)
+        keywords = find_keywords(job.task, job.teacher, job.parts['synthesis'])
+        estimate = _estimate(job, took, n, len(samples))
+        return dict(keywords=keywords, passage=passages[0], samples=samples, dropped=dropped, estimate=estimate)

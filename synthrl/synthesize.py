@@ -72,7 +72,10 @@ A_SAMPLE = schema_of(input=TEXT, output=TEXT)
 # %% ../nbs/04_synthesize.ipynb #83645cd8
 _refusal = re.compile(r"\s*(I['’]m (very )?sorry|sorry\b|I (can ?no|ca[n']+)t (help|assist|comply)|I am (unable|sorry)|As an AI)", re.I)
 
-def _note(text): return 'refused' if _refusal.match(text) else 'unreadable'
+def _note(reply):
+    "Why nothing could be made of a reply."
+    if _refusal.match(reply.text): return 'refused'
+    return 'unreadable' if reply.finish == 'stop' else 'cut_off'
 
 # %% ../nbs/04_synthesize.ipynb #f6a8129b
 def first_readable(teacher:Teacher, prompts:list[str], read, # a function from a reply to what is in it, or None
@@ -83,10 +86,12 @@ def first_readable(teacher:Teacher, prompts:list[str], read, # a function from a
     for t in range(1, settings.tries + 1):
         todo = [i for i, o in enumerate(out) if o is None]
         if not todo: break
-        replies = teacher.ask([prompts[i] for i in todo], n=t, temperature=settings.temperature, max_tokens=settings.max_tokens, schema=schema)
-        for i, texts in zip(todo, replies):
-            out[i] = next((r for r in map(read, texts) if r is not None), None)
-            if out[i] is None: report[_note(texts[-1]) if texts else 'lost'] += 1
+        how = dict(temperature=settings.temperature, max_tokens=settings.max_tokens, schema=schema)
+        replies = teacher.replies([prompts[i] for i in todo], n=t, **how)
+        for i, given in zip(todo, replies):
+            whole = [r.text for r in given if r.finish == 'stop']
+            out[i] = next((found for found in map(read, whole) if found is not None), None)
+            if out[i] is None: report[_note(given[-1]) if given else 'lost'] += 1
         if not any(replies): break # there is nobody to ask again
     return out
 
@@ -110,7 +115,11 @@ def find_keywords(task:Task, teacher:Teacher, settings:Synthesis=None) -> list[s
     prompt, report = fill(KEYWORDS, task=task_block(task), examples=examples_block(task.demos[:cfg.shown_demos])), Counter()
     words, = first_readable(teacher, [prompt], read, cfg, report, schema_of(keywords=dict(type='array', items=TEXT)))
     if set(report) == {'lost'}: raise UserError(f'{teacher}: no reply could be had ({teacher.failures[-1]["reason"]})', 'see that this address answers chat completions, and do it again')
-    if not words: raise UserError(f'{task.path or task.name}: the teacher named no keywords in {cfg.tries} replies', 'make `description` clearer, or take another teacher')
+    if not words:
+        cut = report['cut_off'] > sum(report.values())/2
+        mend = 'raise synthesis.max_tokens' if cut else 'make `description` clearer, or take another teacher'
+        what = f'the teacher named no keywords in {cfg.tries} replies' + ', which were cut off'*cut
+        raise UserError(f'{task.path or task.name}: {what}', mend)
     return words
 
 # %% ../nbs/04_synthesize.ipynb #f58c8bf8

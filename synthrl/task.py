@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'UserError', 'data_path', 'accepted', 'shown', 'Sample', 'write_text', 'to_dict', 'write_samples',
-           'read_jsonl', 'to_sample', 'read_samples', 'Task', 'NotHere', 'read_test']
+           'read_jsonl', 'to_sample', 'read_samples', 'Task', 'NotHere', 'Unreachable', 'read_test', 'idle_columns']
 
 # %% ../nbs/00_task.ipynb #8e8cd2aa
 import difflib, errno, hashlib, json, logging, os, random, re, tempfile, tomllib
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -163,7 +164,7 @@ class Task:
     prompt: str = '{description}\n\n{input}\n\n{output_format}'  # what the student is shown
     template: bool = True                  # put the tokenizer's chat template, if any, around the prompt? false: the bare text
     domains: list = field(default_factory=list) # parts of the task's field that get an equal share of the samples each
-    passages: str = ''                     # a folder of .jsonl or .txt; '' is the bundled one
+    passages: str = ''                     # a folder of .jsonl, .txt or .md; '' is the bundled one
     test: str = ''                         # held-out questions: a .jsonl or .parquet file, or a data set's name
     train: str = ''                        # human samples, only read for the comparison with "RL on human data"
     columns: dict = field(default_factory=dict) # where a test file's columns are called otherwise: {input = "question"}; see "Held-out questions"
@@ -252,12 +253,16 @@ def _check_prompt(path, prompt, known):
             raise UserError(f'{path}: `prompt` has {{{name}}}, which nothing is put into', _instead(name, filled, '{{{}}}'))
 
 # %% ../nbs/00_task.ipynb #e6557ab6
+_of_demo = ('input', 'output', 'answer')
+
 def _check_lists(path, raw):
     for l in raw.get('labels', []):
         if not _is_text(l): raise UserError(f'{path}: `labels` must be texts, {l!r} is none', f'write labels = ["{l}", …]' if str(l).strip() else 'leave it out')
     for d in raw.get('domains', []):
         if not _is_text(d): raise UserError(f'{path}: `domains` must be texts, {d!r} is none', 'write domains = ["algebra", "geometry"]')
     for i, d in enumerate(raw.get('demos', []), 1):
+        odd = next((k for k in d if k not in _of_demo), None) if isinstance(d, dict) else None
+        if odd: raise UserError(f'{path}: `demos`, entry {i}: unknown key `{odd}`', _instead(odd, _of_demo))
         outputs = accepted(d.get('output')) if isinstance(d, dict) else []
         if not (outputs and _is_text(d.get('input')) and all(map(_is_text, outputs))):
             raise UserError(f'{path}: `demos`, entry {i} needs both an input and an output', f'write {{ input = "…", output = "…" }} in place of {d!r}')
@@ -267,7 +272,8 @@ def _check_values(path, raw, known):
     kind, name = raw['answer'], raw['name']
     if not re.fullmatch(r'\w[\w .-]{0,99}', name): raise UserError(f'{path}: `name` becomes the name of a folder, which "{name[:99]}" cannot be', 'use letters, digits, space, . _ and -')
     if kind not in KINDS: raise UserError(f'{path}: unknown answer = "{kind}"', _instead(kind, list(KINDS), '"{}"'))
-    if kind == 'label' and not raw.get('labels'): raise UserError(f'{path}: answer = "label" needs `labels`', 'add labels = ["entailment", "neutral"]')
+    if kind == 'label' and not raw.get('labels'):
+        raise UserError(f'{path}: answer = "label" needs `labels`', 'add labels = ["entailment", "neutral"]')
     _check_prompt(path, raw.get('prompt', '{input}'), known)
     _check_lists(path, raw); _check_columns(path, raw.get('columns', {}))
 
@@ -278,7 +284,9 @@ _files = ('passages', 'test', 'train')
 def _toml_mend(e):
     "What to do about a file that is no TOML."
     if re.search('Unescaped|hex value|Unicode scalar', str(e)): return _escapes
-    return 'put text in quotes and lists in brackets'
+    if 'overwrite' in str(e): return 'the key of that line is there twice: leave one of them out'
+    if isinstance(e, RecursionError): return 'take some brackets away'
+    return 'put text in straight quotes and lists in brackets'
 
 def _strings(value):
     "The texts in a value of a task file."
@@ -298,7 +306,8 @@ def _load_task(cls, path):
     bundled = data_path(f'tasks/{path}.toml')
     if not path.exists() and bundled.exists(): path = bundled
     try: raw = tomllib.loads(_read_text(path, 'check the path of the task file'))
-    except tomllib.TOMLDecodeError as e: raise UserError(f'{path}: not valid TOML ({e})', _toml_mend(e)) from None
+    except (tomllib.TOMLDecodeError, RecursionError) as e:
+        raise UserError(f'{path}: not valid TOML ({e})', _toml_mend(e)) from None
     known = [f.name for f in fields(cls) if f.name != 'path']
     _check_keys(path, raw, known)
     _check_escapes(path, raw)
@@ -309,7 +318,25 @@ def _load_task(cls, path):
 class NotHere(UserError):
     "A mistake of nobody's: the data set or the package that reads it is not on this machine."
 
+class Unreachable(NotHere):
+    "The hub has no such data set, or does not answer."
+
 # %% ../nbs/00_task.ipynb #6236dcd8
+@contextmanager
+def _hub_or_cache(data, seconds=5):
+    "What was loaded before is enough where the hub does not answer: its client would try again for half a minute."
+    import datasets
+    from huggingface_hub import HfApi, constants, errors
+    places = datasets.config, constants
+    before = [place.HF_HUB_OFFLINE for place in places]
+    try: HfApi().dataset_info(data, timeout=seconds)
+    except errors.HfHubHTTPError: pass # it answers: a name that it does not know, or a key it wants
+    except Exception:
+        for place in places: place.HF_HUB_OFFLINE = True
+    try: yield
+    finally:
+        for place, value in zip(places, before): place.HF_HUB_OFFLINE = value
+
 def _read_parquet(path):
     try: from pyarrow import parquet
     except ImportError: raise NotHere(f'{path}: reading .parquet needs pyarrow', 'pip install pyarrow, or save the file as .jsonl') from None
@@ -322,10 +349,13 @@ def _read_hub(name, limit):
     except ImportError: raise NotHere(f'"{name}" is a data set, and reading it needs the datasets package', 'pip install datasets, or name a .jsonl file beside the task') from None
     logging.getLogger('huggingface_hub').setLevel(logging.ERROR) # six lines where there is no network
     load = lambda **kw: load_dataset(data, config or None, split=split or 'test', **kw)
-    try: 
-        try: rows = load()
-        except RuntimeError: rows = load(revision='refs/convert/parquet') # data sets that come as a script
-    except Exception as e: raise NotHere(f'"{name}" cannot be loaded ({type(e).__name__})', 'check the name and the network, or name a .jsonl or .parquet file beside the task') from None
+    try:
+        with _hub_or_cache(data):
+            try: rows = load()
+            except RuntimeError: rows = load(revision='refs/convert/parquet') # data sets that come as a script
+    except Exception as e:
+        mend = 'check the name and the network, or name a .jsonl or .parquet file beside the task'
+        raise Unreachable(f'"{name}" cannot be loaded ({type(e).__name__})', mend) from None
     return list(rows.select(range(min(limit, len(rows)))) if limit else rows)
 
 # %% ../nbs/00_task.ipynb #84712deb
@@ -419,5 +449,14 @@ def read_test(task:Task,
              ) -> list[Sample]:
     "The human questions that a task names; [] where it names none."
     if not getattr(task, which): return []
-    where = f'{task.path or task.name}: `{which}`, row'
-    return [_question(task, row, f'{where} {i}') for i, row in enumerate(_read_rows(task, which, limit), 1)]
+    where, rows = f'{task.path or task.name}: `{which}`, row', _read_rows(task, which, limit)
+    return [_question(task, row, f'{where} {i}') for i, row in enumerate(rows, 1)]
+
+def idle_columns(task:Task) -> list[str]: # a finding each
+    "The names in `columns` that no row of the test file has: its rows were taken as they are."
+    if not (task.columns and task.test and task.file(task.test).exists()): return []
+    rows = _read_rows(task, 'test', None)
+    named = [(k, n) for k, how in task.columns.items() for n in (how if k == 'options' else [how])]
+    there = ', '.join(dict.fromkeys(c for row in rows for c in row))
+    return [f'{k} = "{n}" is in no row of `test`, whose columns are {there}' for k, n in named
+            if all(_column(row, n) is None for row in rows)]

@@ -78,6 +78,7 @@ def test_what_was_paid_settles_the_samples(tmp_path):
 def test_exactly_n_with_every_kind_of_bad_reply():
     "Refusals, prose, torn and empty objects, wrong answers, copies, test questions: 40 samples are 40 samples, and the report adds up."
     from collections import Counter
+    from synthrl.ledger import Reply
     from synthrl.retrieve import Passage
     from synthrl.synthesize import Synthesis, synthesize
     from synthrl.task import Task
@@ -104,6 +105,7 @@ def test_exactly_n_with_every_kind_of_bad_reply():
             for p in prompts:
                 while len(self.said.setdefault(p, [])) < n: self.said[p].append((write if '<passage' in p else solve)(p))
             return [self.said[p][:n] for p in prompts]
+        def replies(self, prompts, n=1, **kw): return [[Reply(t) for t in texts] for texts in self.ask(prompts, n)]
 
     task = Task('sums', 'Add up.', 'The result after ####.', 'number')
     passages, report = [Passage(str(i), words[i], ' '.join(words[i:])) for i in range(20)], Counter()
