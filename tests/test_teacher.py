@@ -72,7 +72,8 @@ def test_interrupted(cache):
         assert all(asyncio.run(cell(t))) and once(s) == 1                         # what was under way was kept
 
 def test_control_c(cache):
-    code = f'from synthrl.teacher import Teacher\nwith Teacher("m", URL, cache={str(cache)!r}, concurrency=20, budget_tokens=10**6) as t: t.ask([f"question {{i}}" for i in range(60)])'
+    code = 'import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n' \
+           f'from synthrl.teacher import Teacher\nwith Teacher("m", URL, cache={str(cache)!r}, concurrency=20, budget_tokens=10**6) as t: t.ask([f"question {{i}}" for i in range(60)])'
     with Server(delay=5) as s:         # the first goes alone for a second, and is still under way when the last goes
         p = subprocess.Popen([sys.executable, '-c', code.replace('URL', repr(s.url))], stderr=subprocess.PIPE, text=True)
         while len(s.log()) < 20: time.sleep(.05)
