@@ -16,7 +16,7 @@ from string import ascii_uppercase
 from typing import Callable, NamedTuple
 from unicodedata import normalize
 from .equal import arithmetic, close, equal, equal_all, rational, tidy
-from .task import KINDS, Task, UserError
+from .task import KINDS, Task, UserError, accepted
 
 # %% ../nbs/01_verify.ipynb #bb2889b6
 class Verdict(StrEnum):
@@ -764,10 +764,6 @@ def _word_for_word(completion, label, strict, unread=True): # unread: nothing el
     return meant in map(_bare, said)
 
 # %% ../nbs/01_verify.ipynb #493df6a2
-def _accepted(label):
-    "The answers that a label accepts, as text."
-    return [as_text(l) for l in label] if isinstance(label, (list, tuple)) else [as_text(label)]
-
 def _to_verdict(same): return Verdict.timed_out if same is None else Verdict.correct if same else Verdict.wrong
 
 def _unlike(kind, completion, label, gold, answer, verdict, strict):
@@ -799,12 +795,12 @@ def judge_all(kind:str, completions:list,
     "A verdict for each completion; comparisons that take long run side by side."
     k, n = _kind(kind), len(completions)
     each = lambda o: list(o) if isinstance(o, (list, tuple)) else [o]*n
-    accepted = [_accepted(a) for a in each(answers)]
-    given = zip(completions, accepted, each(questions), strict=True)
+    golds = [[as_text(l) for l in accepted(a)] for a in each(answers)]
+    given = zip(completions, golds, each(questions), strict=True)
     rows = [(as_text(c), label, labels, as_text(q)) for c, many, q in given for label in many]
     found = iter([k.judge(*r, seconds) for r in rows] if k.judge else _verdicts(kind, k, rows, strict, seconds))
     best = lambda many: max((next(found) for _ in many), key=_rank.index, default=Verdict.unparseable)
-    return [next(found) if len(many) == 1 else best(many) for many in accepted]
+    return [next(found) if len(many) == 1 else best(many) for many in golds]
 
 # %% ../nbs/01_verify.ipynb #fe1f5efc
 def judge(kind:str, completion, label, # one label, or a list of accepted ones
