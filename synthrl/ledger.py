@@ -34,17 +34,6 @@ create table if not exists owners(id text primary key, beat real);'''
 # columns that older files lack
 _newer = dict(model='text', key='blob', first='integer', n='integer', owner='text')
 
-def _connect(path):
-    try:
-        if str(path) != ':memory:': Path(path).parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
-        db.executescript('pragma journal_mode=wal; pragma synchronous=normal;')
-        _upgrade(db)
-    except (sqlite3.Error, OSError) as e: problem = e
-    else: return db
-    raise UserError(f'{path}: cannot be used as the cache of replies ({problem})',
-                    'give another `cache` path, or move that file away')
-
 # %% ../nbs/02b_ledger.ipynb #fd18457b
 def _upgrade(db):
     "Make the tables, or what is missing of them."
@@ -55,6 +44,34 @@ def _upgrade(db):
         if name not in there: db.execute(f'alter table calls add column {name} {kind}')
     db.execute("create index if not exists under_way on calls(key) where state = 'reserved'")
     db.execute('commit')
+
+# %% ../nbs/02b_ledger.ipynb #8e212202
+def _is_busy(problem:sqlite3.Error) -> bool:
+    "Another connection holds the file; extended codes have the plain one in their last byte."
+    return getattr(problem, 'sqlite_errorcode', 0) & 0xff == sqlite3.SQLITE_BUSY
+
+def _open(path, patience=60.):
+    "The file in WAL mode with its tables, tried again for `patience` seconds while another holds it."
+    db = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
+    end = time.monotonic() + patience
+    while True:
+        try:
+            db.executescript('pragma journal_mode=wal; pragma synchronous=normal;')
+            _upgrade(db)
+            return db
+        except sqlite3.Error as problem:
+            if not _is_busy(problem) or time.monotonic() > end:
+                db.close()
+                raise
+        time.sleep(.02)
+
+def _connect(path):
+    try:
+        if str(path) != ':memory:': Path(path).parent.mkdir(parents=True, exist_ok=True)
+        return _open(path)
+    except (sqlite3.Error, OSError) as e: problem = e
+    raise UserError(f'{path}: cannot be used as the cache of replies ({problem})',
+                    'give another `cache` path, or move that file away')
 
 # %% ../nbs/02b_ledger.ipynb #990e154d
 def whole(text:str) -> str:
