@@ -3,7 +3,7 @@ import asyncio, json, statistics, sys, tempfile, time
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from chat_server import Server
-from synthrl.reply import read_object
+from synthrl.teacher.reply import read_object
 from synthrl.teacher import BudgetReached, Teacher
 
 questions = [f'question {i}' for i in range(1000)]

@@ -27,7 +27,7 @@ def orphans():
     "Modules that no notebook exports."
     made = {m for nb in nbs for kind, text in sources(nb) if kind == 'code' for m in re.findall(r'^#\|\s*default_exp\s+(\S+)', text, re.M)}
     names = {'.'.join(p.relative_to(root/'synthrl').with_suffix('').parts) for p in (root/'synthrl').rglob('*.py')}
-    return sorted(n for n in names - made if n.split('.')[-1] not in ('__init__', '_modidx', '__main__'))
+    return sorted(names - made - {'__init__', '_modidx', '__main__', 'tiny.__init__'})
 
 def main():
     if '--write' in sys.argv: (root/'README.md').write_text(readme(), encoding='utf-8')

@@ -4,8 +4,8 @@ from collections import Counter
 from pathlib import Path
 import pytest
 from equal_wrong import golds, wrong
-from synthrl import equal as eq
-from synthrl.equal import equal, equal_all
+from synthrl.verify import algebra as eq
+from synthrl.verify.algebra import equal, equal_all
 
 here = Path(__file__).parent
 shared = here.parent/'../shared/eval'

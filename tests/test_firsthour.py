@@ -3,10 +3,10 @@ import json, os, time
 from types import SimpleNamespace
 import pytest
 import synthrl.run
-from synthrl.check import check
+from synthrl.run.gold import check
 from synthrl.cli import main
-from synthrl.folder import Job, Stage, fingerprint
-from synthrl.ledger import Reply
+from synthrl.run.folder import Job, Stage, fingerprint
+from synthrl.teacher.ledger import Reply
 from synthrl.run import choose
 from synthrl.synthesize import Synthesis, first_readable
 from synthrl.task import Task, UserError, read_test

@@ -11,7 +11,9 @@ from itertools import product
 from pathlib import Path
 import pytest
 import synthrl
-from synthrl import equal, reply, retrieve, synthesize, task, verify, wire
+from synthrl import retrieve, synthesize, task, verify
+from synthrl.teacher import reply, wire
+from synthrl.verify import algebra as equal
 from synthrl.tiny import problems, teacher as tiny_teacher
 
 modules = [importlib.import_module(m.name) for m in pkgutil.walk_packages(synthrl.__path__, 'synthrl.')]

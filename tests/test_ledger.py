@@ -4,7 +4,7 @@ import pytest
 
 opens = '''
 import sys, time
-from synthrl.ledger import Ledger
+from synthrl.teacher.ledger import Ledger
 while time.time() < float(sys.argv[2]): pass
 Ledger(sys.argv[1]).is_empty()
 '''

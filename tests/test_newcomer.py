@@ -4,7 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 import pytest
 import synthrl.run
-from synthrl.check import least_gain, ordinary_gain, unequal
+from synthrl.run.gold import least_gain, ordinary_gain, unequal
 from synthrl.cli import main
 from synthrl.evaluate import evaluate, to_evaluations, write_evaluations
 from synthrl.run import PRESETS, choose

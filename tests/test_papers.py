@@ -13,7 +13,7 @@ from synthrl.score import Score, score
 from synthrl.student import ServerStudent, ask_student, render
 from synthrl.task import Sample, Task, UserError
 from synthrl.train import GRPO, count_steps
-from synthrl.turns import Turns, next_prompt, try_out
+from synthrl.adapt.stones import Turns, next_prompt, try_out
 from synthrl.verify import judge_all
 
 needs_strict = pytest.mark.skipif('strict' not in inspect.signature(judge_all).parameters, reason='verify reads leniently only')

@@ -69,7 +69,7 @@ def test_what_is_read_and_what_is_left_out(lib):
 
 def test_check_preview_and_run_say_it(lib, tmp_path, monkeypatch):
     monkeypatch.setattr("synthrl.run._check_teacher", lambda *a: None) # the stand-in on a task that is not its own
-    from synthrl.check import check, table
+    from synthrl.run.gold import check, table
     from synthrl.run import preview, run
     task = lib(MIXED)
     assert table(check(task)).split() == f'`passages` lib: {SAID}'.split()

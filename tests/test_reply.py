@@ -2,7 +2,7 @@
 import json, random, re
 from pathlib import Path
 import pytest
-from synthrl.reply import read_object
+from synthrl.teacher.reply import read_object
 
 folder = Path(__file__).parents[2]/'shared/eval/json'
 texts = ['Tom has 3 pears; he buys 4 more. How many has he?', r'Simplify \frac{3}{4} \times \sqrt{2}, with $x \in \{1, 2\}$.', 'Which is right?\nA: the "first"\nB: the second', 

@@ -8,7 +8,7 @@ import json, random, re
 from collections import Counter
 from pathlib import Path
 import pytest
-from synthrl.reply import read_object
+from synthrl.teacher.reply import read_object
 
 folder = Path(__file__).parents[2] / 'shared/eval'
 sentences = [

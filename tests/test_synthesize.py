@@ -78,7 +78,7 @@ def test_what_was_paid_settles_the_samples(tmp_path):
 def test_exactly_n_with_every_kind_of_bad_reply():
     "Refusals, prose, torn and empty objects, wrong answers, copies, test questions: 40 samples are 40 samples, and the report adds up."
     from collections import Counter
-    from synthrl.ledger import Reply
+    from synthrl.teacher.ledger import Reply
     from synthrl.retrieve import Passage
     from synthrl.synthesize import Synthesis, synthesize
     from synthrl.task import Task

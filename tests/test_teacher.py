@@ -98,9 +98,9 @@ def test_hang(cache):
         r = t.ask(questions(60)); assert all(r) and t.usage['failed'] == 0
 
 def test_hang_is_noticed_without_a_timeout(cache, monkeypatch):
-    import synthrl.send
+    import synthrl.teacher.send
     with Server(hang=1, first=1, delay=.05) as s, Teacher('m', s.url, cache=cache) as t:
-        monkeypatch.setattr(synthrl.send, 'patience_floor', 1.)
+        monkeypatch.setattr(synthrl.teacher.send, 'patience_floor', 1.)
         start = time.perf_counter(); assert all(t.ask(questions(40))) and time.perf_counter() - start < 10
 
 @pytest.mark.parametrize('after, least', [('1', 1), ('date:3', 1.9)])

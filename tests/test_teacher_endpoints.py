@@ -6,7 +6,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from chat_server import Server
 from wordings import HELD_OUT, PARAMETERS, PROMPTS, QUOTAS, RATES
-from synthrl.ledger import Ledger
+from synthrl.teacher.ledger import Ledger
 from synthrl.task import UserError
 from synthrl.teacher import BudgetReached, Teacher
 
@@ -81,13 +81,13 @@ def test_a_limit_of_n_is_used(cache):
 
 def test_refusals_that_come_late(cache):
     "Twenty requests are under way when the first is refused: they wait, and do not learn for themselves."
-    import synthrl.send
-    synthrl.send.scouting, before = 0, synthrl.send.scouting
+    import synthrl.teacher.send
+    synthrl.teacher.send.scouting, before = 0, synthrl.teacher.send.scouting
     try:
         with Server(refuses=['seed'], wording='vague') as s, Teacher('m', s.url, cache=cache, seed=1, concurrency=20) as t:
             assert all(t.ask(questions(60)))
             assert s.refused() <= 20 + 3
-    finally: synthrl.send.scouting = before
+    finally: synthrl.teacher.send.scouting = before
 
 def test_a_fault_that_passes_is_no_refusal(cache, capsys):
     "The first request gets a 400 without a word on any parameter, and what was sent with it is taken from then on."
@@ -221,8 +221,8 @@ def test_a_rate_is_waited_out(wording, server, tmp_path):
     with Teacher('m', server.url, cache=tmp_path/'c') as t: assert all(t.ask(questions(20)))
 
 def test_a_refusal_in_unknown_words_is_not_repeated_for_ever(cache, monkeypatch):
-    import synthrl.send
-    monkeypatch.setattr(synthrl.send, '_backoff', lambda times: .02)
+    import synthrl.teacher.send
+    monkeypatch.setattr(synthrl.teacher.send, '_backoff', lambda times: .02)
     with Server(status=429, error=dict(message='geht gerade nicht')) as s, Teacher('m', s.url, cache=cache) as t:
         with pytest.raises(UserError, match='geht gerade nicht'): t.ask(questions(100))
         assert len(s.log()) < 80

@@ -2,7 +2,7 @@
 import json, os, random, subprocess, sys, threading, time
 from pathlib import Path
 import pytest
-from synthrl import equal as eq
+from synthrl.verify import algebra as eq
 from synthrl.verify import REGISTRY, Verdict, extract, judge, judge_all, kind, same
 
 root = Path(__file__).parent.parent
@@ -127,7 +127,7 @@ def test_an_unguarded_script_is_run_once_and_ends(tmp_path):
     assert r.stdout.split() == ['run', 'correct'] and not r.stderr, r.stderr
 
 def test_workers_end_with_a_killed_parent(tmp_path):
-    (tmp_path/'train.py').write_text(script + 'import time; from synthrl.equal import _workers; print(_workers.idle.queue[0].proc.pid, flush=True); time.sleep(60)')
+    (tmp_path/'train.py').write_text(script + 'import time; from synthrl.verify.algebra import _workers; print(_workers.idle.queue[0].proc.pid, flush=True); time.sleep(60)')
     p = subprocess.Popen([sys.executable, 'train.py'], cwd=tmp_path, env=os.environ | dict(PYTHONPATH=str(root)), stdout=subprocess.PIPE, text=True)
     pid = [p.stdout.readline() for _ in range(3)][-1].strip(); p.kill(); p.wait()
     until = time.monotonic() + 10
