@@ -13,8 +13,8 @@ class UserError(Exception):
     "A mistake of the user's: one line that names the file, the key and the mend."
     def __init__(self, what:str, # what is wrong, beginning with the file or the setting
                  mend:str=''):   # what to do about it
-        line = f'{what} — {mend}' if mend else what
-        super().__init__(' '.join(line.split()))
+        if mend: what = f'{what} — {mend}'
+        super().__init__(' '.join(what.split()))
 
 # %% ../../nbs/00_task/errors.ipynb #b3aead14
 def instead(name, known,        # the names there are
