@@ -1,8 +1,8 @@
 """Faults put into real replies and samples like a teacher's, 400 of each kind: read right, or None.
 
 An object that differs from what was meant is a silent loss, and there may be none. So that None is no
-way out, each kind has a share that must be read. The real replies are those of ../shared/eval; where that is absent,
-the samples alone are used."""
+way out, each kind has a share that must be read. The real replies are those of ../shared/eval; where that
+is absent, the samples alone are used."""
 
 import json, random, re
 from collections import Counter
