@@ -9,8 +9,9 @@ __all__ = ['Teacher']
 import asyncio, concurrent.futures, math, os, sys
 
 from fastcore.basics import patch, store_attr
-from .ledger import Budget, Cost, Ledger, Reply, mend_texts, request_key, whole
+from .ledger import Budget, Cost, Ledger, Reply
 from .prices import PRICES, Prices, check_budget, price, price_of, read_prices
+from .question import plan, request_key
 from .reply import read_object
 from .send import BudgetReached, Job, Sender, runs
 from .told import Watch, cost_line, missing_line
@@ -37,8 +38,8 @@ class Teacher:
         self.endpoint = find_endpoint(model, base_url)
         self.prices = read_prices(prices, self.endpoint)
         self.ledger, self.busy, self.asked = Ledger(os.path.expanduser(cache)), {}, {}
-        self._check_key()
         self._check()
+        self._check_key()
         self.budget = Budget(self.ledger, budget_tokens, budget_usd)
         self.sender = Sender(model, base_url, self.ledger, self.budget, self.prices, seed, concurrency,
                              timeout, retries, refusals)
@@ -71,31 +72,17 @@ def _check_key(self:Teacher, needed=False):
     raise UserError(f'OPENAI_API_KEY is not set, and {self.endpoint} needs a key',
                     'export OPENAI_API_KEY=…, or give the base_url of a server of your own')
 
-# %% ../../nbs/03_teacher/teacher.ipynb #c80950bb
-@patch
-def _request(self:Teacher, prompt, more) -> dict:
-    "What is asked with this prompt."
-    if isinstance(prompt, str): prompt = [dict(role='user', content=prompt)]
-    return mend_texts(dict(model=self.model, messages=list(prompt))) | more
-
-@patch
-def _plan(self:Teacher, prompts, temperature, max_tokens, schema):
-    "Each prompt's key, and the request of each key."
-    if isinstance(prompts, str):
-        raise UserError('ask: a list of prompts is needed, and this is a string', 'write ask([prompt])')
-    more = dict(temperature=temperature)
-    if max_tokens is not None: more['max_tokens'] = max_tokens
-    if self.seed is not None: more['seed'] = self.seed
-    if schema is not None:
-        more['response_format'] = dict(type='json_schema', json_schema=dict(name='reply', schema=schema))
-    keys, wanted = [], {}
-    for prompt in prompts:
-        request = self._request(prompt, more)
-        keys.append(request_key(self.endpoint, request))
-        wanted[keys[-1]] = request
-    return keys, wanted
-
 # %% ../../nbs/03_teacher/teacher.ipynb #c5bbd988
+@patch
+def _plan(self:Teacher, prompts, temperature, max_tokens=None, schema=None):
+    "Each prompt's key, and the request of each key."
+    more = dict(temperature=temperature, max_tokens=max_tokens, seed=self.seed)
+    return plan(self.endpoint, self.model, prompts, schema, **more)
+
+def count(jobs) -> int:
+    "The answers that these ask for."
+    return sum(j.n for j in jobs)
+
 @patch
 def _missing(self:Teacher, wanted, n) -> list:
     "A job for each run of samples that is not there yet."
@@ -110,7 +97,7 @@ def _missing(self:Teacher, wanted, n) -> list:
 def _begin(self:Teacher, wanted, n) -> list:
     "The jobs for what is missing; the rest is counted as cached."
     jobs = self._missing(wanted, n)
-    self.usage['cached'] += len(wanted)*n - sum(j.n for j in jobs)
+    self.usage['cached'] += len(wanted)*n - count(jobs)
     if jobs: self._check_key(needed=True)
     return jobs
 
@@ -119,13 +106,15 @@ def _begin(self:Teacher, wanted, n) -> list:
 async def _fetch(self:Teacher, jobs, wanted, n, failures):
     "Have the jobs sent, but for those that another call is waiting for: wait for these."
     while jobs:
-        others = {self.busy[j.key] for j in jobs if j.key in self.busy}
-        mine = [j for j in jobs if j.key not in self.busy]
+        mine, others = [], set()
+        for j in jobs:
+            if j.key in self.busy: others.add(self.busy[j.key])
+            else: mine.append(j)
         if mine: await self._send(mine, failures)
         if not others: return
         await asyncio.wait(others)
         jobs = self._missing(wanted, n)
-        given_up = {(request_key(self.endpoint, j.request), j.first) for j in mine}
+        given_up = {(j.key, j.first) for j in mine}
         jobs = [j for j in jobs if (j.key, j.first) not in given_up]
 
 @patch
@@ -161,7 +150,7 @@ def _submit(self:Teacher, jobs, wanted, n, failures):
 def _watch(self:Teacher, jobs) -> Watch:
     "The line of these jobs."
     has_price = price_of(self.model, self.prices) is not None
-    return Watch(self.model.rpartition('/')[2], sum(j.n for j in jobs), self.usage, has_price, self.panel)
+    return Watch(self.model.rpartition('/')[2], count(jobs), self.usage, has_price, self.panel)
 
 @patch
 def _wait(self:Teacher, future, jobs):

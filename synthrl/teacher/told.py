@@ -7,13 +7,14 @@ __all__ = ['Watch']
 
 # %% ../../nbs/03_teacher/told.ipynb #6b995449
 from collections import Counter
+from operator import itemgetter
 
 from ..task.progress import Panel
 
 # %% ../../nbs/03_teacher/told.ipynb #57a7d6bf
 def reasons(failures:list) -> str:
     "Why, most frequent first."
-    counts = Counter(failure['reason'] for failure in failures)
+    counts = Counter(map(itemgetter('reason'), failures))
     return ', '.join(f'{reason} {n:,}' for reason, n in counts.most_common())
 
 def name_of(failure:dict) -> str:
@@ -26,9 +27,10 @@ def name_of(failure:dict) -> str:
 def missing_line(total:int, failures:list) -> str:
     "What could not be had of so many answers."
     first = failures[0]
-    said = f': {first["text"]}' if first['text'] else ''
     line = f'teacher: {len(failures):,} of {total:,} answers could not be had ({reasons(failures)})'
-    return f'{line}; the first is to {name_of(first)}{said}'
+    line += f'; the first is to {name_of(first)}'
+    if first['text']: line += f': {first["text"]}'
+    return line
 
 # %% ../../nbs/03_teacher/told.ipynb #860c3bcd
 def cost_line(usage:dict, failures:list, has_price:bool) -> str:
