@@ -38,7 +38,8 @@ def column(row:dict,
           ):
     "What a row has there; None where it has no such column."
     names = re.findall(r'\{([\w ]+)\}', how)
-    if how in row or not names: return inside(row, how) if how else ''
+    if not how: return ''
+    if how in row or not names: return inside(row, how)
     if not set(names) <= row.keys(): return None
     return fill(how, {name: cell(row[name]) for name in names})
 
