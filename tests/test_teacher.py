@@ -82,10 +82,11 @@ def test_same_question_twice_is_paid_once(cache):
 
 
 def test_n_is_ignored_by_the_server(cache):
-    with Server(one=True, delay=0.05) as s, Teacher('m', s.url, cache=cache) as t:
+    with Server(one=True, delay=0.3) as s, Teacher('m', s.url, cache=cache) as t:
         start = time.perf_counter()
         r = t.ask(['q'], n=16)
-        assert len(r[0]) == 16 and len(s.log()) == 16 and time.perf_counter() - start < 0.6
+        assert len(r[0]) == 16 and len(s.log()) == 16
+        assert time.perf_counter() - start < 2.4  # one after the other they would take 4.8 s
 
 
 def test_seeded_replies_survive_a_resume(cache, tmp_path):
