@@ -83,9 +83,10 @@ def test_same_question_twice_is_paid_once(cache):
 
 def test_n_is_ignored_by_the_server(cache):
     with Server(one=True, delay=0.3) as s, Teacher('m', s.url, cache=cache) as t:
+        t.ask(['first'])  # what it takes to begin is not measured
         start = time.perf_counter()
         r = t.ask(['q'], n=16)
-        assert len(r[0]) == 16 and len(s.log()) == 16
+        assert len(r[0]) == 16 and len(s.log()) == 17
         assert time.perf_counter() - start < 2.4  # one after the other they would take 4.8 s
 
 
