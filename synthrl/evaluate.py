@@ -235,7 +235,7 @@ def write_evaluations(path, base:Evaluation, trained:Evaluation):
 
 def to_evaluations(rows:list[dict]) -> tuple[Evaluation, Evaluation]: # base, trained
     "The two examinations in the rows of an eval.jsonl."
-    how = rows[0]['temperature'], rows[0].get('strict', False)
+    how = rows[0].get('temperature', 0.), rows[0].get('strict', False)     # early files noted neither
     def one(who):
         own = [_some(r, ASKED) | r[who] for r in rows]
         return Evaluation(own, len(own[0]['verdicts']), *how)

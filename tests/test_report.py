@@ -3,7 +3,7 @@ import html, json, os, re, shutil, subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 import pytest
-from synthrl.report import report
+from synthrl.report import write_report
 from synthrl.run import Run, choose, make_figures, run
 from synthrl.task import Task
 
@@ -76,7 +76,7 @@ def folder(path, until='eval', **changes):
     (path/'summary.json').write_text(json.dumps(summary(until) | changes))
     return path
 
-def page_of(path): return report(path).read_text(encoding='utf-8')
+def page_of(path): return write_report(path).read_text(encoding='utf-8')
 
 
 class Page(HTMLParser):
@@ -301,7 +301,7 @@ def contrast(a, b):
 def test_in_a_browser(tmp_path, width, dark):
     said = dict(verdict='Training helped.', warnings=['Mind the gap.'], stand_ins=['All is a program.'])
     path = folder(tmp_path/'run', **said)
-    seen = look(report(path), tmp_path, width, dark)
+    seen = look(write_report(path), tmp_path, width, dark)
     assert seen['width'] <= width and seen['beyond'] == []
     left, right, hidden = seen['point']                  # the trained model's number, in the picture
     assert 0 <= left < right <= width and not hidden
@@ -319,7 +319,7 @@ def test_long_words_in_a_browser(tmp_path):
     (path/'scored.jsonl').write_text(lines(long))
     torn = dict(answers=['</pre></div><svg>' + 'y'*900], verdicts=['wrong'], finished=[False])
     (path/'eval.jsonl').write_text(lines([r | dict(base=torn, input='z'*900) for r in ROWS['eval']]))
-    seen = look(report(path), tmp_path, 400)
+    seen = look(write_report(path), tmp_path, 400)
     assert seen['width'] <= 400 and seen['beyond'] == [] and not seen['point'][2]
 
 @with_browser
@@ -330,5 +330,5 @@ def test_accuracies_at_the_ends_stay_in_the_picture(tmp_path):
         change = lambda r, **verdicts: r | {who: r[who] | dict(verdicts=[v]) for who, v in verdicts.items()}
         rows = [change(r, base='timed_out', trained=right) for r in ROWS['eval']]
         (path/'eval.jsonl').write_text(lines(rows))
-        left, end, hidden = look(report(path), tmp_path, 400, point=shown)['point']
+        left, end, hidden = look(write_report(path), tmp_path, 400, point=shown)['point']
         assert 0 <= left < end <= 400 and not hidden
