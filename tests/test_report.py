@@ -3,7 +3,7 @@ import html, json, os, re, shutil, subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 import pytest
-from synthrl.report import write_report
+from synthrl.report import pictures as pictures_page, write_report
 from synthrl.run import Run, choose, make_figures, run
 from synthrl.task import Task
 
@@ -144,6 +144,16 @@ def test_stale_files_are_not_drawn(tmp_path):
     assert 'choice of what to train on, training, evaluation' in Page(text).text
     drawn_anew = page_of(folder(tmp_path/'figures', stale=['figures']))
     assert len(pictures(drawn_anew)) == 5 and 'not shown' not in drawn_anew
+
+
+def test_each_file_is_read_once(tmp_path, monkeypatch):
+    read, real = [], pictures_page.read_jsonl
+    def noted(path):
+        read.append(path.name)
+        return real(path)
+    monkeypatch.setattr(pictures_page, 'read_jsonl', noted)
+    assert len(pictures(page_of(folder(tmp_path/'run')))) == 5
+    assert sorted(read) == sorted(f'{stage}.jsonl' for stage in ROWS if stage != 'initial')
 
 
 def test_it_is_one_file_for_every_screen(tmp_path):

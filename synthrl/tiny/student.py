@@ -105,7 +105,7 @@ def pace(step:int, steps:int) -> float:
     "The learning rate of a step as a share of the highest: a warm-up of 100 steps, then a cosine."
     return min(1, (step + 1)/100)*(.51 + .49*math.cos(math.pi*step/steps))
 
-# %% ../../nbs/tiny/student.ipynb #00000014
+# %% ../../nbs/tiny/student.ipynb #5b0c0021
 def _begin(start, rng, chains, styles, seed):
     "Tokenizer and model to go on from; new ones where there are none."
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -115,6 +115,18 @@ def _begin(start, rng, chains, styles, seed):
     tok = make_tokenizer([q + a for q, a in texts(rng, 20_000, chains, styles)])
     return tok, make_model(tok, seed)
 
+def _step(model, optimizer, ids, labels):
+    "One step of training on a batch; its loss."
+    import torch
+    with torch.autocast('cpu', torch.bfloat16):
+        loss = model(input_ids=ids, labels=labels, num_items_in_batch=32*len(ids)).loss
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.)
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss.item()
+
+# %% ../../nbs/tiny/student.ipynb #00000014
 def pretrain(out, start=None,            # a folder to go on from; None makes a new model
              chains:float=0,             # share of texts that are sums in a row
              styles:dict=STYLES, seed:int=0,
@@ -125,17 +137,11 @@ def pretrain(out, start=None,            # a folder to go on from; None makes a 
     import torch
     rng, losses = random.Random(seed), []
     tok, model = _begin(start, rng, chains, styles, seed)
-    opt = torch.optim.AdamW(model.parameters(), lr=lr, betas=(.9, .95), weight_decay=.05)
-    schedule = torch.optim.lr_scheduler.LambdaLR(opt, lambda step: pace(step, steps))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(.9, .95), weight_decay=.05)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: pace(step, steps))
     for ids, labels in batches(tok, rng, steps, size, chains, styles):
-        with torch.autocast('cpu', torch.bfloat16):
-            loss = model(input_ids=ids, labels=labels, num_items_in_batch=32*size).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.)
-        opt.step()
+        losses.append(_step(model, optimizer, ids, labels))
         schedule.step()
-        opt.zero_grad()
-        losses.append(loss.item())
         if len(losses) % say_every: continue
         print(len(losses), f'{sum(losses[-say_every:])/say_every:.4f}', flush=True)
     model.half().save_pretrained(out)
