@@ -32,6 +32,14 @@ def _mean(values): return sum(values)/max(1, len(values))
 
 def _percent(part, whole): return f'{part/max(1, whole):.0%}'
 
+def _spread(name, rates):
+    "A histogram in words."
+    if not rates: return f'{name}: nothing was scored'
+    n = len(rates)
+    return (f'{name}: {n:,} questions, mean {_mean(rates):.2f}, '
+            f'{_percent(rates.count(0), n)} never solved, {_percent(rates.count(1), n)} always solved')
+
+# %% ../../nbs/11_report/plot.ipynb #7b8f1a9e
 def _histogram(ax, shares):
     "Ten bars: which share of all lies in which tenth."
     import numpy as np
@@ -42,13 +50,6 @@ def _histogram(ax, shares):
     ax.yaxis.set_major_formatter(lambda y, _: f'{y:.0%}')
 
 # %% ../../nbs/11_report/plot.ipynb #d76f9257
-def _spread(name, rates):
-    "A histogram in words."
-    if not rates: return f'{name}: nothing was scored'
-    n = len(rates)
-    return (f'{name}: {n:,} questions, mean {_mean(rates):.2f}, '
-            f'{_percent(rates.count(0), n)} never solved, {_percent(rates.count(1), n)} always solved')
-
 @styled
 def plot_pass_rates(groups:dict[str, list[Sample]]) -> Plot: # name → scored samples
     "The pass rates of each group of samples, on the same axes."

@@ -54,6 +54,7 @@ def _model_tile(label, m):
     if share is not None: notes.append(f'{other} reading: {percent(share)}')
     return _tile(label, percent(m['accuracy']), *notes)
 
+# %% ../../nbs/11_report/result.ipynb #7b8f1a9b
 def _difference_tile(d):
     "How many points were won, and whether that may be chance."
     notes, p = [], d.get('p')
