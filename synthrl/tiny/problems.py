@@ -93,21 +93,21 @@ HELD_OUT = {
             'So what number of {noun} remained?']}
 
 # %% ../../nbs/tiny/problems.ipynb #95f3b095
-NOUNS = '''apples pears eggs loaves rolls cakes tomatoes seeds pots flowers carrots books shelves cards
-tickets passengers buses coins stamps letters parcels boxes bottles cups plates spoons chairs tables lamps
-nails screws boards bricks tiles tools ropes nets boats fish shells stones beads buttons shirts socks hats
-coats bags toys balls marbles kites dolls pencils pens crayons notebooks maps stickers posters paintings
-songs drums flutes tents blankets lanterns candles jars hives bees frames lambs sheep hens goats cows
-horses ducks geese trees branches leaves cones barrels crates sacks baskets trays pies biscuits sandwiches
-onions potatoes beans lemons oranges plums cherries grapes melons nuts olives cheeses wheels bells clocks
-keys locks doors windows players teams medals visitors students doctors nurses beds pills forms films
-seats feathers ribbons photos badges'''.split()
-NAMES = '''Tom Anna Ben Clara Dev Ella Finn Grace Hugo Iris Jack Kira Leo Maya Noah Olga Paul Rosa Sam
-Tara'''.split()
+NOUNS = '''apples pears eggs loaves rolls cakes tomatoes seeds pots flowers carrots books shelves
+cards tickets passengers buses coins stamps letters parcels boxes bottles cups plates spoons chairs
+tables lamps nails screws boards bricks tiles tools ropes nets boats fish shells stones beads
+buttons shirts socks hats coats bags toys balls marbles kites dolls pencils pens crayons notebooks
+maps stickers posters paintings songs drums flutes tents blankets lanterns candles jars hives bees
+frames lambs sheep hens goats cows horses ducks geese trees branches leaves cones barrels crates
+sacks baskets trays pies biscuits sandwiches onions potatoes beans lemons oranges plums cherries
+grapes melons nuts olives cheeses wheels bells clocks keys locks doors windows players teams medals
+visitors students doctors nurses beds pills forms films seats feathers ribbons photos badges'''.split()
+NAMES = '''Tom Anna Ben Clara Dev Ella Finn Grace Hugo Iris Jack Kira Leo Maya Noah Olga Paul Rosa
+Sam Tara'''.split()
 
-OTHER_NOUNS = '''apples eggs books coins boxes chairs fish shells bags toys pencils candles sheep trees
-potatoes oranges keys medals planks wagons saddles scrolls puzzles kettles mirrors violins statues rabbits
-pigeons turnips'''.split()
+OTHER_NOUNS = '''apples eggs books coins boxes chairs fish shells bags toys pencils candles sheep
+trees potatoes oranges keys medals planks wagons saddles scrolls puzzles kettles mirrors violins
+statues rabbits pigeons turnips'''.split()
 OTHER_NAMES = 'Wendell Ottilie Farouk Signe Bram Lucinda Mateo Yara'.split()
 
 # %% ../../nbs/tiny/problems.ipynb #fc12a87c
