@@ -1,5 +1,5 @@
-"The two papers, read against the code: settings, prompts and readings as they have them, the same wherever the student is asked."
-import inspect, json, threading
+"The two papers, read against the code: settings, prompts, readings, the same wherever the student is asked."
+import json, threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -8,15 +8,15 @@ import pytest
 
 from synthrl.adapt import Adapt, find_solved, rewrite_prompt
 from synthrl.evaluate import Evaluate, Evaluation, evaluate
-from synthrl.run import _results, choose
+from synthrl.run import choose
 from synthrl.score import Score, score
 from synthrl.student import ServerStudent, ask_student, render
 from synthrl.task import Sample, Task, UserError
 from synthrl.train import GRPO, count_steps
 from synthrl.adapt.stones import Turns, next_prompt, try_out
-from synthrl.verify import judge_all
 
-needs_strict = pytest.mark.skipif('strict' not in inspect.signature(judge_all).parameters, reason='verify reads leniently only')
+try: from synthrl.run.summary import results
+except ImportError: from synthrl.run import _results as results # where the room is still one page
 
 
 # 1. updates
@@ -38,12 +38,13 @@ def test_the_laptop_keeps_its_own():
 @pytest.mark.parametrize('key', ['grpo.top_p', 'score.top_p'])
 @pytest.mark.parametrize('value', ['0', '1.5', '-.1', 'nan'])
 def test_a_top_p_that_is_none(key, value):
-    with pytest.raises(UserError, match='above 0, at most 1'): choose(**{key: value})
+    with pytest.raises(UserError, match='above 0, at most 1'):
+        choose(**{key: value})
 
 
 @pytest.mark.parametrize('top_p, mode', [(1., 'sequence_mask'), (.8, 'token_truncate')])
 def test_the_correction_fits_top_p(tmp_path, top_p, mode):
-    "Factors below one for each token must not be multiplied over a whole answer: nothing would be left of it."
+    "Factors below one for each token must not be multiplied over an answer: nothing would be left of it."
     from synthrl.train import grpo_config
     made = grpo_config(GRPO(top_p=top_p), 1, tmp_path, 0, 4096)
     assert (made.top_p, made.vllm_importance_sampling_mode) == (top_p, mode)
@@ -66,7 +67,6 @@ SUM = [Sample('What is 3 + 4?', '#### 7', '7')]
 TASK = Task('sums', 'Add.', 'The result after ####.', 'number')
 
 
-@needs_strict
 @pytest.mark.parametrize('answer', ['The answer is 7.', '3 + 4 = 7', '7'])
 def test_without_the_mark_an_answer_is_lenient_only(answer):
     student = Says(answer)
@@ -80,7 +80,6 @@ def test_without_the_mark_an_answer_is_lenient_only(answer):
     assert find_solved(TASK, Says(answer), SUM, Adapt(strict=False))[0].solved
 
 
-@needs_strict
 def test_a_task_without_a_mark_is_read_leniently():
     plain = replace(TASK, output_format='One number.')
     assert evaluate(plain, Says('7'), SUM).readings == dict(lenient=1)
@@ -89,24 +88,30 @@ def test_a_task_without_a_mark_is_read_leniently():
 
 
 def test_the_summary_has_both_readings():
-    def model(*verdicts): return dict(answers=['a']*2, verdicts=list(verdicts[:2]), other=list(verdicts[2:]), finished=[True]*2)
-    row = dict(id='1', input='q', label='7', temperature=.7, strict=True, base=model('unparseable', 'wrong', 'correct', 'wrong'),
-               trained=model('correct', 'correct', 'correct', 'correct'))
-    made = _results([row])
-    both = [(made[who]['accuracy'], made[who]['accuracy_strict'], made[who]['accuracy_lenient']) for who in ('base', 'trained')]
-    assert both == [(0, 0, .5), (1, 1, 1)] and made['base']['strict']
-    assert made['difference']['accuracy'] == 1
+    def model(verdicts, other):
+        return dict(answers=['a']*2, verdicts=verdicts, other=other, finished=[True]*2)
+    row = dict(id='1', input='q', label='7', temperature=.7, strict=True,
+               base=model(['unparseable', 'wrong'], ['correct', 'wrong']),
+               trained=model(['correct']*2, ['correct']*2))
+    made = results([row])
+    for who, strict, lenient in (('base', 0, .5), ('trained', 1, 1)):
+        found = made[who]
+        assert found['accuracy'] == found['accuracy_strict'] == strict
+        assert found['accuracy_lenient'] == lenient
+    assert made['base']['strict'] and made['difference']['accuracy'] == 1
 
 
 def test_an_examination_of_before_has_one_reading():
-    old = Evaluation([dict(id='1', input='q', label='7', answers=['7'], verdicts=['correct'], finished=[True])])
+    row = dict(id='1', input='q', label='7', answers=['7'], verdicts=['correct'], finished=[True])
+    old = Evaluation([row])
     assert old.readings == dict(lenient=1) and 'lenient reading' in repr(old)
 
 
 # 3. prompts
 
-THINK = ('Your output thinking process and answer should be enclosed within <think> </think> and <answer> </answer> tags, '
-         'respectively, i.e., <think> thinking process here </think> <answer> {} here </answer>.')
+THINK = ('Your output thinking process and answer should be enclosed within <think> </think> and '
+         '<answer> </answer> tags, respectively, i.e., <think> thinking process here </think> '
+         '<answer> {} here </answer>.')
 FORMATS = dict(gsm8k='Let\'s think step by step and output the final answer after "####".',
                math="Let's think step by step and output the final answer within \\boxed{}.",
                mednli=THINK.format('the correct option'), medqa=THINK.format('the correct option'),
@@ -123,9 +128,10 @@ def test_the_eight_tasks_ask_as_the_paper(name):
 
 def test_what_the_paper_says_of_questions():
     assert len(Task.load('math').domains) == 7
-    assert all(w in Task.load('logiqa').input_format for w in ('Context:', 'Question:'))
-    assert all(w in Task.load('cfa').input_format for w in ('Q:', 'CHOICES:', 'among the three options A, B and C'))
-    assert all(w in Task.load('mednli').input_format for w in ('Premise:', 'Hypothesis:'))
+    words = dict(logiqa=['Context:', 'Question:'], mednli=['Premise:', 'Hypothesis:'],
+                 cfa=['Q:', 'CHOICES:', 'among the three options A, B and C'])
+    for name, said in words.items():
+        for word in said: assert word in Task.load(name).input_format, (name, word)
 
 
 class Chatty:
@@ -162,10 +168,13 @@ def server():
             body = json.loads(self.rfile.read(int(self.headers['content-length'])))
             log.append((self.path, body))
             bare = not self.path.endswith('/chat/completions')
-            text = lambda i: dict(text=f'bare {i}') if bare else dict(message=dict(role='assistant', content=f'chat {i}'))
+            def text(i):
+                if bare: return dict(text=f'bare {i}')
+                return dict(message=dict(role='assistant', content=f'chat {i}'))
             choices = [dict(index=i, finish_reason='stop') | text(i) for i in range(body.get('n') or 1)]
             usage = dict(prompt_tokens=1, completion_tokens=1, total_tokens=2)
-            reply = json.dumps(dict(id='1', object='x', created=0, model='m', choices=choices, usage=usage)).encode()
+            reply = dict(id='1', object='x', created=0, model='m', choices=choices, usage=usage)
+            reply = json.dumps(reply).encode()
             self.send_response(200)
             self.send_header('content-type', 'application/json')
             self.send_header('content-length', str(len(reply)))
@@ -199,7 +208,8 @@ def test_top_p_reaches_a_chat_server(server, monkeypatch, top_p):
 def test_a_server_without_completions_is_said_in_one_line(monkeypatch):
     monkeypatch.setenv('OPENAI_API_KEY', 'none')
     student = ServerStudent('m', 'http://127.0.0.1:9/v1', retries=0)
-    with pytest.raises(UserError, match='template = false'): student.sample(['one'], template=False)
+    with pytest.raises(UserError, match='template = false'):
+        student.sample(['one'], template=False)
     student.close()
 
 
@@ -207,7 +217,8 @@ def test_transformers_reads_the_bare_prompt_and_keeps_to_top_p():
     pytest.importorskip('torch')
     from synthrl.student import TransformersStudent
     student = TransformersStudent('tiny')
-    prompt = Task.load('word_problems').ask('Tom has 6 pears. Then 3 more arrive. How many pears are there now?')
+    question = 'Tom has 6 pears. Then 3 more arrive. How many pears are there now?'
+    prompt = Task.load('word_problems').ask(question)
     how = dict(n=8, temperature=1, max_tokens=32)
     plain = student.sample([prompt], **how)
     student.tokenizer.chat_template = "{% for m in messages %}Q: Q: {{ m['content'] }}{% endfor %}"

@@ -3,7 +3,7 @@ import html, json, os, re, shutil, subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 import pytest
-from synthrl.report import report
+from synthrl.report import pictures as pictures_page, write_report
 from synthrl.run import Run, choose, make_figures, run
 from synthrl.task import Task
 
@@ -76,7 +76,7 @@ def folder(path, until='eval', **changes):
     (path/'summary.json').write_text(json.dumps(summary(until) | changes))
     return path
 
-def page_of(path): return report(path).read_text(encoding='utf-8')
+def page_of(path): return write_report(path).read_text(encoding='utf-8')
 
 
 class Page(HTMLParser):
@@ -144,6 +144,16 @@ def test_stale_files_are_not_drawn(tmp_path):
     assert 'choice of what to train on, training, evaluation' in Page(text).text
     drawn_anew = page_of(folder(tmp_path/'figures', stale=['figures']))
     assert len(pictures(drawn_anew)) == 5 and 'not shown' not in drawn_anew
+
+
+def test_each_file_is_read_once(tmp_path, monkeypatch):
+    read, real = [], pictures_page.read_jsonl
+    def noted(path):
+        read.append(path.name)
+        return real(path)
+    monkeypatch.setattr(pictures_page, 'read_jsonl', noted)
+    assert len(pictures(page_of(folder(tmp_path/'run')))) == 5
+    assert sorted(read) == sorted(f'{stage}.jsonl' for stage in ROWS if stage != 'initial')
 
 
 def test_it_is_one_file_for_every_screen(tmp_path):
@@ -250,8 +260,8 @@ FLAGS = ('--headless --no-sandbox --disable-gpu --disable-quic --no-first-run '
 missing = 'no browser is installed (apt-get install chromium): how the page looks was not tested'
 with_browser = pytest.mark.skipif(not BROWSER, reason=missing)
 MEASURE = '''
-onload = () => {
-  const frame = document.querySelector('iframe'), page = frame.contentDocument
+const measure = (frame, POINT) => {
+  const page = frame.contentDocument
   const style = e => frame.contentWindow.getComputedStyle(e), box = e => e.getBoundingClientRect()
   const all = [...page.body.querySelectorAll('*')], isText = e => e.tagName == 'text'
   const texts = all.filter(e => e.children.length == 0 && e.textContent.trim() && box(e).width)
@@ -259,7 +269,7 @@ onload = () => {
   const hidden = e => e && (scrolls(e) || hidden(e.parentElement))
   const beyond = all.filter(e => !e.closest('.wide') && box(e).right > frame.clientWidth + 1)
   const point = all.find(e => isText(e) && e.textContent == POINT)
-  const out = {
+  return {
     width: page.documentElement.scrollWidth,
     tables: [...page.querySelectorAll('.wide')].map(e => e.scrollWidth - e.clientWidth),
     beyond: beyond.map(e => e.outerHTML.slice(0, 80)),
@@ -268,16 +278,22 @@ onload = () => {
     page: style(page.body).backgroundColor,
     inks: [...new Set(texts.map(e => isText(e) ? style(e).fill : style(e).color))],
     bars: [...new Set([...page.querySelectorAll('svg path')].map(e => style(e).fill))]}
-  document.body.textContent = '@@' + JSON.stringify(out) + '@@'
+}
+onload = () => {
+  const found = [...document.querySelectorAll('iframe')].map((frame, i) => measure(frame, POINTS[i]))
+  document.body.textContent = '@@' + JSON.stringify(found) + '@@'
 }'''
 
-def look(path, tmp, width, dark=False, point='87.5%'):
-    "What a browser measures of a page so wide, with everything on it opened."
-    source = path.read_text(encoding='utf-8').replace('<details>', '<details open>')
-    size = f'border: 0; width: {width}px; height: 900px'
-    frame = f'<iframe style="{size}" srcdoc="{html.escape(source)}"></iframe>'
-    script = f'<script>const POINT = {json.dumps(point)}\n{MEASURE}</script>'
-    (tmp/'frame.html').write_text(f'<!doctype html><meta charset="utf-8">{frame}{script}', encoding='utf-8')
+def frame(text, width):
+    "A page with everything on it opened, in a frame so wide."
+    source = html.escape(text.replace('<details>', '<details open>'))
+    return f'<iframe style="border: 0; width: {width}px; height: 900px" srcdoc="{source}"></iframe>'
+
+def look(tmp, shown, dark=False):
+    "What a browser measures of pages: each is its text, how wide it is, and a number to look for on it."
+    frames = ''.join(frame(text, width) for text, width, _ in shown)
+    script = f'<script>const POINTS = {json.dumps([point for *_, point in shown])}\n{MEASURE}</script>'
+    (tmp/'frame.html').write_text(f'<!doctype html><meta charset="utf-8">{frames}{script}', encoding='utf-8')
     own = [f'--user-data-dir={tmp/"browser"}', '--window-size=1400,1000', '--dump-dom',
            f'--blink-settings=preferredColorScheme={0 if dark else 1}', f'file://{tmp/"frame.html"}']
     r = subprocess.run([BROWSER, *FLAGS, *own], capture_output=True, text=True, timeout=120)
@@ -296,20 +312,20 @@ def contrast(a, b):
     return (high + .05)/(low + .05)
 
 @with_browser
-@pytest.mark.parametrize('width', [320, 400, 1200])
 @pytest.mark.parametrize('dark', [False, True])
-def test_in_a_browser(tmp_path, width, dark):
+def test_in_a_browser(tmp_path, dark):
     said = dict(verdict='Training helped.', warnings=['Mind the gap.'], stand_ins=['All is a program.'])
-    path = folder(tmp_path/'run', **said)
-    seen = look(report(path), tmp_path, width, dark)
-    assert seen['width'] <= width and seen['beyond'] == []
-    left, right, hidden = seen['point']                  # the trained model's number, in the picture
-    assert 0 <= left < right <= width and not hidden
-    assert max(seen['tables']) <= 0 and seen['small'] >= (10 if width < 400 else 11.5)
-    assert (light(seen['page']) < .05) == dark
-    assert all(contrast(ink, seen['page']) >= 4.5 for ink in seen['inks']), seen['inks']
-    bars = [c for c in seen['bars'] if c.startswith('rgb(')]
-    assert bars and any(contrast(c, seen['page']) >= 4.5 for c in bars)
+    text, widths = page_of(folder(tmp_path/'run', **said)), (320, 400, 1200)
+    found = look(tmp_path, [(text, width, '87.5%') for width in widths], dark)
+    for width, seen in zip(widths, found, strict=True):
+        assert seen['width'] <= width and seen['beyond'] == []
+        left, right, hidden = seen['point']                  # the trained model's number, in the picture
+        assert 0 <= left < right <= width and not hidden
+        assert max(seen['tables']) <= 0 and seen['small'] >= (10 if width < 400 else 11.5)
+        assert (light(seen['page']) < .05) == dark
+        assert all(contrast(ink, seen['page']) >= 4.5 for ink in seen['inks']), seen['inks']
+        bars = [c for c in seen['bars'] if c.startswith('rgb(')]
+        assert bars and any(contrast(c, seen['page']) >= 4.5 for c in bars)
 
 @with_browser
 def test_long_words_in_a_browser(tmp_path):
@@ -319,16 +335,18 @@ def test_long_words_in_a_browser(tmp_path):
     (path/'scored.jsonl').write_text(lines(long))
     torn = dict(answers=['</pre></div><svg>' + 'y'*900], verdicts=['wrong'], finished=[False])
     (path/'eval.jsonl').write_text(lines([r | dict(base=torn, input='z'*900) for r in ROWS['eval']]))
-    seen = look(report(path), tmp_path, 400)
+    seen, = look(tmp_path, [(page_of(path), 400, '87.5%')])
     assert seen['width'] <= 400 and seen['beyond'] == [] and not seen['point'][2]
 
 @with_browser
 def test_accuracies_at_the_ends_stay_in_the_picture(tmp_path):
     "0 % and 100 %: the numbers at the edge of the axis are whole."
-    path = folder(tmp_path/'run')
+    path, pages = folder(tmp_path/'run'), []
     for shown, right in (('100.0%', 'correct'), ('0.0%', 'wrong')):
-        change = lambda r, **verdicts: r | {who: r[who] | dict(verdicts=[v]) for who, v in verdicts.items()}
-        rows = [change(r, base='timed_out', trained=right) for r in ROWS['eval']]
+        verdicts = dict(base=['timed_out'], trained=[right])
+        rows = [r | {who: r[who] | dict(verdicts=v) for who, v in verdicts.items()} for r in ROWS['eval']]
         (path/'eval.jsonl').write_text(lines(rows))
-        left, end, hidden = look(report(path), tmp_path, 400, point=shown)['point']
+        pages.append((page_of(path), 400, shown))
+    for seen in look(tmp_path, pages):
+        left, end, hidden = seen['point']
         assert 0 <= left < end <= 400 and not hidden
