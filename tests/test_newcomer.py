@@ -4,7 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 import pytest
 import synthrl.run
-from synthrl.run.gold import least_gain, ordinary_gain, unequal
+from synthrl.run.testset import least_gain, ordinary_gain, unequal
 from synthrl.cli import main
 from synthrl.evaluate import evaluate, to_evaluations, write_evaluations
 from synthrl.run import PRESETS, choose
@@ -126,8 +126,8 @@ def with_student(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for name in ('check_packages', 'check_hub', 'find_backend'): monkeypatch.setattr(synthrl.run, name, lambda *a: None)
     def go(student, *args):
-        monkeypatch.setattr(synthrl.run, 'load_student', lambda *a, **kw: student)
-        monkeypatch.setattr(synthrl.run, 'train', lambda *a, **kw: pytest.fail('it was trained'))
+        monkeypatch.setattr(synthrl.run.stages, 'load_student', lambda *a, **kw: student)
+        monkeypatch.setattr(synthrl.run.stages, 'train', lambda *a, **kw: pytest.fail('it was trained'))
         return main(['run', 'word_problems', '--preset', 'laptop', '--out', 'out', '--set', 'synthesis.n=12', '--set', 'plan.heldout=5', *args])
     return go
 
