@@ -1,4 +1,4 @@
-"The command line against what users get wrong: one line that names file, key and mend, exit code 2, nothing lost."
+"The command line against what users get wrong: one line with file, key and mend, exit code 2, nothing lost."
 import json, os, subprocess, sys
 from types import SimpleNamespace
 import pytest
@@ -6,7 +6,7 @@ from synthrl.cli import main
 
 TASK = '''
 name = "word_problems"
-description   = "You are given a short story in which a quantity changes in a few steps. Find its final value."
+description = "You are given a short story in which a quantity changes in a few steps. Find its final value."
 output_format = "Write each step as an equation on a line of its own, then the answer after ####."
 answer = "number"
 '''
@@ -65,7 +65,7 @@ def test_task_file(here, synthrl, change, words):
     (['run', 'task.toml', '--preset', 'labtop'], ['unknown preset `labtop`', 'did you mean `laptop`']),
     (['run', 'task.toml', '--recipe', 'humam'], ['unknown recipe `humam`', 'did you mean `human`']),
     (['run', 'task.toml', '--recipe', 'human'], ['task.toml', 'wants a `train` file', 'name one']),
-    (['run', 'task.toml', '--preset', 'laptop', '--until', 'modle'], ['unknown stage `modle`', 'mean `model`']),
+    (['run', 'task.toml', *SMALL, '--until', 'modle'], ['unknown stage `modle`', 'mean `model`']),
     (['run', 'task.toml', '--set', 'score.m=3'], ['unknown setting `score.m`', 'did you mean `score.n`']),
     (['run', 'task.toml', '--set', 'score.n=few'], ['score.n = few', 'a whole number']),
     (['run', 'task.toml', '--set', 'plan.policy=hardest'], ['unknown policy `hardest`']),
@@ -106,7 +106,7 @@ def test_missing_key(here, synthrl, monkeypatch):
     refused(synthrl('run', 'task.toml', *real), 'OPENAI_API_KEY is not set', 'export OPENAI_API_KEY')
     secret = 'sk-not-a-real-key-1234567890'
     monkeypatch.setenv('OPENAI_API_KEY', secret)
-    r = synthrl('run', 'task.toml', *SMALL, '--teacher', 'gpt-4o-mini', '--base-url', 'http://127.0.0.1:9/v1')
+    r = synthrl('run', 'task.toml', *SMALL, *real, '--base-url', 'http://127.0.0.1:9/v1')
     assert secret not in r.out + r.err
     for p in here.rglob('*'): assert not p.is_file() or secret.encode() not in p.read_bytes()
 
@@ -122,7 +122,7 @@ def test_model_folder(here, synthrl):
 
 
 def test_model_name(here, synthrl):
-    "A student that cannot be had is missed before the teacher is asked for anything, where a stage needs one."
+    "A student that cannot be had is missed before the teacher is asked for anything."
     args = 'run', 'task.toml', *SMALL, '--student', 'no-one/no-such-student', '--out', 'out'
     refused(synthrl(*args, '--until', 'synth'), 'no-such-student', 'hub', 'HF_TOKEN')
     assert not (here/'out').exists()
@@ -156,7 +156,8 @@ def small_disk(tmp_path):
 def test_full_disk(here, synthrl, small_disk):
     "The disk fills up while the teacher writes; room is made; the same command pays for nothing twice."
     out = small_disk/'out'
-    args = ['run', 'task.toml', *SMALL, '--set', 'synthesis.n=40', '--set', 'synthesis.votes=16', '--out']
+    more = '--set', 'synthesis.n=40', '--set', 'synthesis.votes=16'
+    args = ['run', 'task.toml', *SMALL, *more, '--out']
     assert synthrl(*args, here/'undisturbed').code == 0
     assert synthrl(*args, out, '--until', 'passages').code == 0
     passages = (out/'passages.jsonl').read_bytes()
@@ -171,8 +172,8 @@ def test_full_disk(here, synthrl, small_disk):
 
 def test_as_a_program(here):
     "What a shell sees of it: exit code and streams; nothing heavy is imported for the help."
-    def shell(*args, **kw):
-        return subprocess.run([sys.executable, *args], cwd=here, capture_output=True, text=True, timeout=120, **kw)
+    def shell(*args):
+        return subprocess.run([sys.executable, *args], capture_output=True, text=True, timeout=300)
     assert shell('-m', 'synthrl.cli', '--version').stdout.startswith('synthrl 0.')
     r = shell('-m', 'synthrl.cli', 'run', 'none.toml')
     assert r.returncode == 2 and not r.stdout and len(r.stderr.splitlines()) == 1 and 'none.toml' in r.stderr
@@ -205,7 +206,7 @@ def test_budget(here, synthrl):
     (['--set', 'synthesis.duplicate=1'], ['synthesis.duplicate = 1', 'between 0 and 1']),
     (['--set', 'score.temperature=nan'], ['score.temperature = nan', '0 or more']),
     (['--set', 'plan.backend=vlm'], ['plan.backend = vlm', 'one of auto, vllm']),
-    (['--set', 'plan.selected=0'], ['plan.selected = 0', 'give a whole number, 1 or more; 500 is the default']),
+    (['--set', 'plan.selected=0'], ['plan.selected = 0', 'a whole number, 1 or more; 500 is the default']),
     (['--set', 'grpo.completions=1'], ['completions = 1', 'two answers']),
     (['--set', 'seed=3'], ['seed', 'no setting']),
     (['--seed', '-1'], ['seed = -1']),

@@ -11,6 +11,7 @@ LAPTOP = Machine('3.11.7', 'linux', 'x86_64', frozenset(FEATURES), packages=PACK
                  free=90., key=True, endpoint='https://api.openai.com/v1', unreached='')
 CUDA = PACKAGES | dict(torch='2.13.0', vllm='0.31.0')
 T4 = replace(LAPTOP, gpus=[GPU('Tesla T4', 15., '580.65', 7.5)], torch_cuda='13.0', packages=CUDA)
+H100 = GPU('H100', 79.6, '580.1', 9.)
 PLAIN = {name: version for name, version in PACKAGES.items() if not name.startswith('unsloth')}
 
 
@@ -41,8 +42,8 @@ def test_the_tested_machine_has_nothing_to_mend():
     (replace(T4, torch_cuda=''), 'GPU', 'Tesla T4', 'torch is the build for the CPU'),
     (replace(T4, gpus=[]), 'torch', 'built for CUDA 13.0', 'there is no GPU'),
     (replace(T4, gpus=[]), 'engines', 'there is no GPU', '`make env`'),
-    (replace(T4, gpus=[GPU('H100', 79.6, '580.1', 9.)]), '--preset paper', 'will not run', 'grpo.lora_rank=32'),
-    (replace(T4, gpus=[GPU('H100', 79.6, '580.1', 9.)]*4), '--preset paper', 'should run', ''),
+    (replace(T4, gpus=[H100]), '--preset paper', 'will not run', 'grpo.lora_rank=32'),
+    (replace(T4, gpus=[H100]*4), '--preset paper', 'should run', ''),
     (replace(LAPTOP, packages=PLAIN), 'engines', 'TRL alone trains, for vLLM is not installed', '`make env`'),
     (replace(LAPTOP, packages=PLAIN, system='darwin', arch='arm64'), 'engines', 'no vLLM for darwin', ''),
     (replace(LAPTOP, packages=PLAIN, system='win32', arch='AMD64'), '--preset laptop', 'will run', ''),
@@ -92,7 +93,7 @@ def test_a_server_that_answers_and_one_that_does_not(monkeypatch):
     class Refusing(BaseHTTPRequestHandler):
         def do_GET(self): self.send_error(401)
         def log_message(self, *a): pass
-    for name in ('http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY'): monkeypatch.delenv(name, raising=False)
+    for name in ('http_proxy', 'HTTP_PROXY'): monkeypatch.delenv(name, raising=False)
     server = HTTPServer(('127.0.0.1', 0), Refusing)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try: assert why_unreached(f'http://127.0.0.1:{server.server_port}/v1') == ''

@@ -1,4 +1,4 @@
-"A run that is killed, repeated, changed: nothing is done or paid twice, and the samples come out all the same."
+"A run that is killed, repeated, changed: nothing is done or paid twice, and its samples are the same."
 import json, os, random, signal, sqlite3, subprocess, sys, time
 from importlib.util import find_spec
 import pytest
@@ -8,16 +8,18 @@ SMALL = {'synthesis.n': 60, 'score.n': 8, 'plan.selected': 24, 'plan.heldout': 2
 TRAIN = {'grpo.steps': 4, 'grpo.prompts_per_step': 4, 'grpo.completions': 8, 'grpo.micro_batch': 32}
 STAGES = 'passages initial synth scored heldout train model eval figures'.split()
 TRAINERS = 'unsloth', 'trl', 'vllm'
-with_student = pytest.mark.skipif(not data_path('tiny/student').exists(), reason='the tiny student is not here')
-with_trainer = pytest.mark.skipif(not all(map(find_spec, TRAINERS)), reason=f'one of {TRAINERS} is not installed')
+needs = pytest.mark.skipif
+with_student = needs(not data_path('tiny/student').exists(), reason='the tiny student is not here')
+with_trainer = needs(not all(map(find_spec, TRAINERS)), reason=f'one of {TRAINERS} is not installed')
 
 
 def start(out, *args):
     "The command, in a process and a group of its own."
-    command = [sys.executable, '-m', 'synthrl.cli', 'run', 'word_problems', '--preset', 'laptop', '--out', str(out)]
+    command = [sys.executable, '-m', 'synthrl.cli', 'run', 'word_problems', '--preset', 'laptop']
+    command += ['--out', out]
     for key, value in (SMALL | TRAIN).items(): command += ['--set', f'{key}={value}']
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    return subprocess.Popen([*command, *map(str, args)], start_new_session=True, **pipes)
+    return subprocess.Popen([*command, *args], start_new_session=True, **pipes)
 
 def finish(out, *args):
     p = start(out, *args)
@@ -87,7 +89,7 @@ def test_two_runs_at_once(tmp_path):
 @with_student
 @with_trainer
 def test_whole_run_killed_in_the_slow_stages(tmp_path):
-    "One run undisturbed, one killed within the stages that need a student; both end alike. Then another recipe."
+    "One run undisturbed, one killed within the stages that need a student; both end alike. Then a recipe."
     calm, torn = tmp_path/'calm', tmp_path/'torn'
     finish(calm)
     for stage in ('synth', 'scored', 'model', 'eval'):
@@ -95,7 +97,7 @@ def test_whole_run_killed_in_the_slow_stages(tmp_path):
         assert kill_when(p, lambda: is_next(torn, stage)), f'it ended before {stage}'
         done = STAGES[:STAGES.index(stage)]
         assert list(json.loads((torn/'stages.json').read_text())) == done
-        if 'model' not in done: assert not (torn/'model').exists()    # a model folder is there whole or not at all
+        if 'model' not in done: assert not (torn/'model').exists()    # it is there whole or not at all
     said = finish(torn)
     for s in STAGES[:6]: assert f'{s:9} {s}.jsonl is there and nothing changed: skipped' in said
     assert files(torn, *STAGES[:6]) == files(calm, *STAGES[:6])
@@ -127,7 +129,8 @@ def check_summary(calm, torn):
     assert told <= set(a['grpo']) and a['grpo']['steps'] == 4
     assert {'accuracy', 'ci', 'k'} <= set(a['base']) & set(a['trained'])
     assert {'accuracy', 'ci', 'p'} <= set(a['difference'])
-    assert set(a['seconds']) == set(STAGES) and {'synthrl', 'torch', 'trl', 'unsloth', 'python'} <= set(a['versions'])
+    assert set(a['seconds']) == set(STAGES)
+    assert {'synthrl', 'torch', 'trl', 'unsloth', 'python'} <= set(a['versions'])
     assert len(a['stand_ins']) == 2
     page = (torn/'report.html').read_text()
     assert page.count('<figure>') == 5 and '<script' not in page
@@ -136,7 +139,8 @@ def check_summary(calm, torn):
 
 @with_student
 def test_changed_settings_redo_what_depends_on_them(tmp_path):
-    out, args = tmp_path/'out', ['--set', 'plan.backend=transformers', '--set', 'synthesis.n=24', '--until', 'train']
+    args = ['--set', 'plan.backend=transformers', '--set', 'synthesis.n=24', '--until', 'train']
+    out = tmp_path/'out'
     finish(out, *args)
     first = files(out, *STAGES[:6])
     said = finish(out, *args, '--set', 'plan.selected=12')
