@@ -2,12 +2,12 @@
 
     python3 tests/make_env.py [FOLDER]       # .venv by default
 
-pip brings uv, and uv the rest. torch goes first: its CPU build is not on the public index. It comes from where
-pip is told to look, where that has it, and else from PyTorch's own wheels, which uv knows. A failure is one line,
-and leaves no folder behind. Written so that an old Python can read it, and say that it is too old.
+pip brings uv, and uv the rest. torch goes first: its CPU build is not on the public index. It comes from
+where pip is told to look, where that has it, and else from PyTorch's own wheels, which uv knows. A failure
+is one line, and leaves no folder behind. Written so that an old Python can read it, and say that it is too old.
 
 The lock is for Linux on x86-64. On a Mac with Apple's chip and on Windows uv resolves the extras [train] and
-[dev] anew, held to the lock's versions; vLLM and Unsloth, which have no wheel there, are left out by their markers.
+[dev] anew, held to the lock's versions; vLLM and Unsloth, which have no wheel there, are left out by markers.
 """
 import os
 import platform
@@ -95,7 +95,8 @@ def install_torch(folder, pip, uv, env):
     code, by_uv = run(command, env)
     if code == 0: return
     return ('%s for Python %d.%d is neither where pip looks nor to be had from PyTorch (%s) — '
-            'connect to the network, or put its wheel where PIP_FIND_LINKS points' % (pin, *sys.version_info[:2], last_line(by_uv)))
+            'connect to the network, or put its wheel where PIP_FIND_LINKS points'
+            % (pin, *sys.version_info[:2], last_line(by_uv)))
 
 
 def look(python, locked=True):
