@@ -176,5 +176,4 @@ def do_doctor(a):
     for line in diagnosis(a.short, **where): print(line)
 
 # %% ../nbs/13_cli.ipynb #7e38e665
-#| eval: false
-if __name__ == '__main__': sys.exit(main())
+if __name__ == '__main__' and '__file__' in globals(): sys.exit(main()) # a notebook has no file

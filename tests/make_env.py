@@ -3,8 +3,9 @@
     python3 tests/make_env.py [FOLDER]       # .venv by default
 
 pip brings uv, and uv the rest. torch goes first: its CPU build is not on the public index. It comes from
-where pip is told to look, where that has it, and else from PyTorch's own wheels, which uv knows. A failure
-is one line, and leaves no folder behind. Written so that an old Python can read it, and say that it is too old.
+where pip is told to look, where that has it, and else from PyTorch's own wheels, which uv knows. A
+failure is one line, and leaves no folder behind. Written so that an old Python can read it and say that it is
+too old.
 
 The lock is for Linux on x86-64. On a Mac with Apple's chip and on Windows uv resolves the extras [train] and
 [dev] anew, held to the lock's versions; vLLM and Unsloth, which have no wheel there, are left out by markers.

@@ -107,9 +107,10 @@ def test_settings_of_a_wrong_type(key, value):
 
 
 def test_settings_of_the_right_type():
-    for key, given, found in (('plan.refusals', '5', 5), ('plan.refusals', 'None', None), ('score.n', '1e2', 100),
-                              ('score.temperature', 1, 1.), ('score.strict', False, False),
-                              ('score.strict', 'no', False), ('plan.base_url', '', '')):
+    cases = [('plan.refusals', '5', 5), ('plan.refusals', 'None', None), ('score.n', '1e2', 100),
+             ('score.temperature', 1, 1.), ('score.strict', False, False), ('score.strict', 'no', False),
+             ('plan.base_url', '', '')]
+    for key, given, found in cases:
         part, _, name = key.partition('.')
         assert getattr(choose(**{key: given})[part], name) == found
 

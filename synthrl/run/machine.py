@@ -67,12 +67,14 @@ def read_gpus(text:str) -> list[GPU]: # what nvidia-smi prints, a line each
     return found
 
 def find_gpus() -> list[GPU]:
-    "The cards of this machine; [] where there are none or their driver does not answer."
+    "The cards of this machine; [] where there are none."
     fields = 'name,memory.total,driver_version,compute_cap'
     command = ['nvidia-smi', f'--query-gpu={fields}', '--format=csv,noheader,nounits']
-    try: done = subprocess.run(command, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired): return []
-    return [] if done.returncode else read_gpus(done.stdout)
+    try: done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        silent = GPU('an NVIDIA card, nvidia-smi does not answer', 0., '', 0.)
+        return [silent for _ in Path('/dev').glob('nvidia[0-9]')]
+    return read_gpus(done.stdout)
 
 # %% ../../nbs/12_run/machine.ipynb #4c781310
 def tested() -> dict: # {package: the versions it may have}
