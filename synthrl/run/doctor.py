@@ -23,7 +23,7 @@ def kernels(m:Machine) -> str:
     "The kernels of vLLM that this CPU will use; '' where it has none."
     for feature, name in KERNELS.items():
         if feature in m.features: return name
-    return '' if m.arch in ('x86_64', 'AMD64') else m.arch
+    return '' if m.arch == 'x86_64' or m.system != 'linux' else m.arch
 
 CPU_BUILD = '`make env` in a checkout of synthrl'
 INSTALL = f'on a CPU run {CPU_BUILD}; on a GPU install its extra [train], as the README says'
@@ -49,12 +49,12 @@ class Engines:
 
 def engines(m:Machine) -> Engines:
     "Which engines a run will use on this machine."
-    (why, mend), here = why_no_vllm(m), set(m.packages)
-    alone = {'torch', 'trl', 'transformers'} <= here
-    if not why and {'unsloth', 'trl'} <= here: return Engines('vllm', 'unsloth', '')
-    if not why: return Engines('vllm', 'trl' if alone else '', 'Unsloth is not installed', INSTALL)
-    answers = 'transformers' if {'torch', 'transformers'} <= here else ''
-    return Engines(answers, 'trl' if alone else '', why, mend)
+    (why, mend), here, answers, trains = why_no_vllm(m), set(m.packages), '', ''
+    if {'torch', 'transformers'} <= here: answers = 'transformers'
+    if answers and 'trl' in here: trains = 'trl'
+    if why: return Engines(answers, trains, why, mend)
+    if {'unsloth', 'trl'} <= here: return Engines('vllm', 'unsloth', '')
+    return Engines('vllm', trains, 'Unsloth is not installed', INSTALL)
 
 # %% ../../nbs/12_run/doctor.ipynb #caee5f7c
 _answers = {'vllm': 'vLLM answers', 'transformers': "transformers' generate answers", '': 'nothing answers'}

@@ -28,7 +28,7 @@ def mark_of(task:Task) -> str:
     "The mark that `output_format` asks for first; '' where it asks for none."
     asked = {task.output_format.find(mark): mark for mark in _marks}
     asked.pop(-1, '')
-    return asked[min(asked)] if asked else ''
+    return asked.get(min(asked, default=None), '')
 
 def written(task:Task, answer:str) -> str:
     "An answer as `output_format` asks for it."
