@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from ..report import report as write_report
+from ..report import write_report
 from .advice import is_tiny
 from .doctor import diagnosis, engines_here
 from .estimate import first_samples, full_cost

@@ -23,7 +23,7 @@ def first_samples(run:Run, n:int=3) -> tuple: # passages, samples, how attempts 
     pattern = find_pattern(run.task, run.teacher, cfg)
     before = run.teacher.worth()
     drafts = generate(run.task, run.teacher, passages, range(n), pattern, cfg, lost)
-    samples = vote(run.task, run.teacher, drafts, settings=cfg, report=lost)
+    samples = vote(run.task, run.teacher, drafts, settings=cfg, lost=lost)
     del lost['attempts']
     return passages, samples, dict(+lost), run.teacher.worth() - before
 

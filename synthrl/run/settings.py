@@ -10,7 +10,6 @@ from dataclasses import asdict, fields
 from typing import Annotated, Literal
 
 from pydantic import Field, InstanceOf, StringConstraints
-from pydantic.dataclasses import is_pydantic_dataclass
 
 from ..adapt import Adapt
 from ..evaluate import Evaluate
@@ -43,11 +42,7 @@ class Plan:
         known_name(self.policy, POLICIES, 'policy')
 
 # %% ../../nbs/12_run/settings.ipynb #608ac99a
-def _checked(cls): return cls if is_pydantic_dataclass(cls) else settings(cls)
-
-PARTS = dict(
-    plan=Plan, synthesis=_checked(Synthesis), adapt=_checked(Adapt), score=_checked(Score),
-    grpo=_checked(GRPO), evaluate=_checked(Evaluate))
+PARTS = dict(plan=Plan, synthesis=Synthesis, adapt=Adapt, score=Score, grpo=GRPO, evaluate=Evaluate)
 
 def setting_names() -> list[str]:
     "Every setting by its dotted name."

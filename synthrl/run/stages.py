@@ -24,7 +24,7 @@ from .folder import Job, fingerprint
 from ..score import score
 from ..select import select
 from ..student import load_student, model_path
-from ..synthesize import diversity, find_passages, synthesize
+from ..synthesize import HeldOut, diversity, find_passages, synthesize
 from ..task import Sample, Task, UserError
 from ..task import read_jsonl, read_samples, read_test, write_jsonl, write_samples
 from ..teacher import Teacher
@@ -59,6 +59,10 @@ class Run(Job):
 
     @cached_property
     def test(self) -> list[Sample]: return read_test(self.task)
+
+    @cached_property
+    def held(self) -> HeldOut: # what the teacher's questions are kept clear of
+        return HeldOut([s.input for s in self.test], self.parts['synthesis'])
 
     @cached_property
     def human(self) -> list[Sample]: return read_test(self.task, which='train')
@@ -117,10 +121,6 @@ def make_passages(run:Run):
     return run.paid()
 
 # %% ../../nbs/12_run/stages.ipynb #4fedd39b
-def _watched(run, lost):
-    "For the rooms that write questions: what to keep clear of, and where losses are counted."
-    return dict(held=[s.input for s in run.test], report=lost)
-
 def _passages(run):
     "The passages of an earlier stage."
     path = run.path/'passages.jsonl'
@@ -133,7 +133,7 @@ def _passages(run):
 def make_initial(run:Run):
     "The first samples."
     lost, cfg = Counter(), run.parts['synthesis']
-    samples = synthesize(run.task, run.teacher, _passages(run), settings=cfg, **_watched(run, lost))
+    samples = synthesize(run.task, run.teacher, _passages(run), settings=cfg, held=run.held, lost=lost)
     where = run.task.path or run.task.name
     if not samples: raise UserError(f'{where}: the teacher wrote no usable sample', why_unusable(lost))
     run.write('initial.jsonl', samples)
@@ -144,7 +144,7 @@ def make_synth(run:Run):
     "The first samples and their harder and easier versions."
     lost, first = Counter(), run.read('initial.jsonl')
     samples = adapt(
-        run.task, run.teacher, run.student(), first, run.parts['adapt'], **_watched(run, lost))
+        run.task, run.teacher, run.student(), first, run.parts['adapt'], held=run.held, lost=lost)
     run.write('synth.jsonl', samples)
     origins = Counter(s.origin for s in samples)
     return run.paid() | dict(attempts=dict(lost), origins=dict(origins))
