@@ -11,6 +11,7 @@ env: .venv/ready
 	@$(PYTHON) tests/make_env.py
 
 demo: env
+	@$(BIN)/synthrl doctor --short
 	$(BIN)/synthrl run data/tasks/word_problems.toml --preset laptop --out runs/demo
 
 test: env

@@ -81,7 +81,8 @@ def test_check_says_what_a_task_without_questions_lacks(tmp_path, capsys):
 
 
 @pytest.mark.parametrize('kind, labels, words', [
-    ('label', ['one'], 'only "one"'), ('yes_no', ['yes', 'no'], 'not used'), ('label', ['a', 'b'], ''), ('choice', ['A', 'B'], '')])
+    ('label', ['one'], 'only "one"'), ('yes_no', ['yes', 'no'], 'not used'),
+    ('label', ['a', 'b'], ''), ('choice', ['A', 'B'], '')])
 def test_check_says_what_labels_are_for(tmp_path, capsys, kind, labels, words):
     plain = PLAIN.replace('"number"', f'"{kind}"')
     assert main(['check', a_task(tmp_path, f'labels = {json.dumps(labels)}\n', plain)]) == 0
@@ -95,6 +96,7 @@ def test_check_keeps_its_lines_short(tmp_path, capsys):
 
 
 @pytest.mark.parametrize('key, value', [
+    ('plan.selected', 1.5), ('plan.selected', True), ('plan.selected', None), ('plan.selected', 'inf'),
     ('plan.refusals', '1.5'), ('plan.refusals', '"3"'), ('plan.refusals', '[1]'), ('plan.refusals', 'true'),
     ('plan.refusals', 'many'), ('score.n', 1.5), ('score.n', True), ('score.n', [1]), ('score.n', None),
     ('score.temperature', '1,2'), ('score.temperature', None), ('score.strict', 2), ('plan.student', ''),
@@ -105,9 +107,12 @@ def test_settings_of_a_wrong_type(key, value):
 
 
 def test_settings_of_the_right_type():
-    assert choose(**{'plan.refusals': '5'})['plan'].refusals == 5 and choose(**{'plan.refusals': 'None'})['plan'].refusals is None
-    assert choose(**{'score.n': '1e2'})['score'].n == 100 and choose(**{'score.temperature': 1})['score'].temperature == 1.
-    assert choose(**{'score.strict': False})['score'].strict is False and choose(**{'plan.base_url': ''})['plan'].base_url == ''
+    cases = [('plan.refusals', '5', 5), ('plan.refusals', 'None', None), ('score.n', '1e2', 100),
+             ('score.temperature', 1, 1.), ('score.strict', False, False), ('score.strict', 'no', False),
+             ('plan.base_url', '', '')]
+    for key, given, found in cases:
+        part, _, name = key.partition('.')
+        assert getattr(choose(**{key: given})[part], name) == found
 
 
 def test_refused_before_a_folder_is_made(tmp_path, capsys, monkeypatch):
@@ -158,7 +163,8 @@ def test_a_reply_that_was_cut_off_is_no_sample():
     from collections import Counter
     class Cut:
         def replies(self, prompts, n=1, **kw):
-            given = [Reply('{"input": "q", "output": "#### 1', 'length'), Reply('{"input": "q", "output": "#### 1"}', 'length')]
+            cut = ['{"input": "q", "output": "#### 1', '{"input": "q", "output": "#### 1"}']
+            given = [Reply(text, 'length') for text in cut]
             return [(given + [Reply('{"input": "q", "output": "#### 12"}')])[:n] for _ in prompts]
     report, read = Counter(), json.loads
     found, = first_readable(Cut(), ['p'], read, Synthesis(), report)

@@ -1,53 +1,66 @@
-"A run that is killed, repeated, changed: nothing is done or paid twice, and the samples come out as if nothing had happened."
+"A run that is killed, repeated, changed: nothing is done or paid twice, and its samples are the same."
 import json, os, random, signal, sqlite3, subprocess, sys, time
-from pathlib import Path
+from importlib.util import find_spec
 import pytest
 from synthrl.task import data_path
 
-SMALL = '--preset laptop --set synthesis.n=60 --set score.n=8 --set plan.selected=24 --set plan.heldout=20 --set evaluate.limit=40'.split()
-TRAIN = '--set grpo.steps=4 --set grpo.prompts_per_step=4 --set grpo.completions=8 --set grpo.micro_batch=32'.split()
+SMALL = {'synthesis.n': 60, 'score.n': 8, 'plan.selected': 24, 'plan.heldout': 20, 'evaluate.limit': 40}
+TRAIN = {'grpo.steps': 4, 'grpo.prompts_per_step': 4, 'grpo.completions': 8, 'grpo.micro_batch': 32}
 STAGES = 'passages initial synth scored heldout train model eval figures'.split()
-with_student = pytest.mark.skipif(not data_path('tiny/student').exists(), reason='the tiny student is not here')
-with_trainer = pytest.mark.skipif(not all(map(__import__('importlib').util.find_spec, ('unsloth', 'trl', 'vllm'))), reason='unsloth, trl or vllm is not installed')
+TRAINERS = 'unsloth', 'trl', 'vllm'
+needs = pytest.mark.skipif
+with_student = needs(not data_path('tiny/student').exists(), reason='the tiny student is not here')
+with_trainer = needs(not all(map(find_spec, TRAINERS)), reason=f'one of {TRAINERS} is not installed')
 
 
 def start(out, *args):
-    code = 'import sys; from synthrl.cli import main; sys.exit(main())'
-    return subprocess.Popen([sys.executable, '-c', code, 'run', 'word_problems', '--out', str(out), *SMALL, *TRAIN, *map(str, args)],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    "The command, in a process and a group of its own."
+    command = [sys.executable, '-m', 'synthrl.cli', 'run', 'word_problems', '--preset', 'laptop']
+    command += ['--out', out]
+    for key, value in (SMALL | TRAIN).items(): command += ['--set', f'{key}={value}']
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([*command, *args], start_new_session=True, **pipes)
 
 def finish(out, *args):
     p = start(out, *args)
     try: stdout, stderr = p.communicate(timeout=900)
-    except subprocess.TimeoutExpired: kill(p); raise
+    except subprocess.TimeoutExpired:
+        kill(p)
+        raise
     assert p.returncode == 0, stdout + stderr[-3000:]
     return stdout
 
 def kill(p):
-    os.killpg(p.pid, signal.SIGKILL); p.communicate()
+    os.killpg(p.pid, signal.SIGKILL)
+    p.communicate()
 
 def kill_when(p, seen, timeout=600):
-    "kill -9 as soon as something is seen in the folder."
+    "kill -9 as soon as something is seen in the folder; False where the run was over before."
     end = time.time() + timeout
     while not seen() and p.poll() is None and time.time() < end: time.sleep(.005)
-    over = p.poll() is not None
-    kill(p) if not over else p.communicate()
-    return not over
+    if p.poll() is None:
+        kill(p)
+        return True
+    p.communicate()
+    return False
 
 def paid(out):
     "Calls that were answered, and replies that are kept."
     db = sqlite3.connect(out/'teacher.sqlite')
-    return db.execute("select count(*) from calls where state = 'paid'").fetchone()[0], db.execute('select count(*) from replies').fetchone()[0]
+    calls, = db.execute("select count(*) from calls where state = 'paid'").fetchone()
+    replies, = db.execute('select count(*) from replies').fetchone()
+    return calls, replies
 
 def files(out, *names): return {n: (out/f'{n}.jsonl').read_bytes() for n in names}
+def summary(out): return json.loads((out/'summary.json').read_text())
 
 
 def test_killed_again_and_again_while_the_teacher_writes(tmp_path):
     calm, torn, rng, kills = tmp_path/'calm', tmp_path/'torn', random.Random(0), 0
     finish(calm, '--until', 'initial')
-    for _ in range(8):
-        p, before = start(torn, '--until', 'initial'), paid(torn)[0] if (torn/'teacher.sqlite').exists() else 0
-        enough = before + rng.randint(2, 25)
+    for _ in range(5):
+        before = paid(torn)[0] if (torn/'teacher.sqlite').exists() else 0
+        p, enough = start(torn, '--until', 'initial'), before + rng.randint(2, 25)
         def seen():
             try: return paid(torn)[0] >= enough
             except sqlite3.Error: return False
@@ -56,37 +69,45 @@ def test_killed_again_and_again_while_the_teacher_writes(tmp_path):
     assert kills >= 3
     assert files(torn, 'passages', 'initial') == files(calm, 'passages', 'initial')
     assert paid(torn) == paid(calm)                                   # no completed reply was paid for twice
-    t, c = (json.loads((d/'summary.json').read_text())['teacher'] for d in (torn, calm))
-    assert {k: t[k] for k in ('calls', 'prompt_tokens', 'completion_tokens')} == {k: c[k] for k in ('calls', 'prompt_tokens', 'completion_tokens')}
+    t, c = summary(torn)['teacher'], summary(calm)['teacher']
+    for key in ('calls', 'prompt_tokens', 'completion_tokens'): assert t[key] == c[key]
 
 
 def test_two_runs_at_once(tmp_path):
     "A second run in a folder at work is refused, and harms nothing."
-    p = start(tmp_path/'out', '--until', 'initial')
-    while not (tmp_path/'out'/'settings.json').exists(): time.sleep(.005)
-    q = start(tmp_path/'out', '--until', 'initial'); _, err = q.communicate(timeout=120)
-    assert p.wait(timeout=120) == 0; p.communicate()
+    out = tmp_path/'out'
+    p = start(out, '--until', 'initial')
+    while not (out/'settings.json').exists(): time.sleep(.005)
+    q = start(out, '--until', 'initial')
+    _, err = q.communicate(timeout=300)
+    p.communicate(timeout=300)
+    assert p.returncode == 0
     if q.returncode: assert q.returncode == 2 and 'another run is at work' in err
-    assert (tmp_path/'out'/'initial.jsonl').exists()
+    assert (out/'initial.jsonl').exists()
 
 
 @with_student
 @with_trainer
 def test_whole_run_killed_in_the_slow_stages(tmp_path):
-    "One run undisturbed, one killed within the stages that need a student; both end alike."
+    "One run undisturbed, one killed within the stages that need a student; both end alike. Then a recipe."
     calm, torn = tmp_path/'calm', tmp_path/'torn'
     finish(calm)
     for stage in ('synth', 'scored', 'model', 'eval'):
-        p = start(torn); assert kill_when(p, lambda: is_next(torn, stage)), f'it ended before {stage}'
+        p = start(torn)
+        assert kill_when(p, lambda: is_next(torn, stage)), f'it ended before {stage}'
         done = STAGES[:STAGES.index(stage)]
         assert list(json.loads((torn/'stages.json').read_text())) == done
-        if 'model' not in done: assert not (torn/'model').exists()        # a model folder is there whole or not at all
+        if 'model' not in done: assert not (torn/'model').exists()    # it is there whole or not at all
     said = finish(torn)
     for s in STAGES[:6]: assert f'{s:9} {s}.jsonl is there and nothing changed: skipped' in said
     assert files(torn, *STAGES[:6]) == files(calm, *STAGES[:6])
     assert paid(torn) == paid(calm)
     check_summary(calm, torn)
     assert finish(torn).count('skipped') == len(STAGES)               # and once more: nothing is left to do
+    said = finish(torn, '--recipe', 'human', '--set', 'plan.human=40')
+    assert 'human     human.jsonl written' in said and said.count('skipped') == 1
+    s = summary(torn)
+    assert s['recipe'] == 'human' and s['counts']['scored'] == 40 and s['grpo']['steps'] == 4 and s['trained']
 
 
 def is_next(out, stage):
@@ -96,32 +117,39 @@ def is_next(out, stage):
 
 
 def check_summary(calm, torn):
-    a, b = (json.loads((d/'summary.json').read_text()) for d in (calm, torn))
-    for k in ('counts', 'pass_rate', 'scoring', 'base', 'preset', 'task', 'seed', 'student'): assert a[k] == b[k], k
+    a, b = summary(calm), summary(torn)
+    for k in ('counts', 'pass_rate', 'scoring', 'base', 'preset', 'recipe', 'task', 'seed', 'student'):
+        assert a[k] == b[k], k
     assert set(a['counts']) == {'initial', 'adapted', 'scored', 'train', 'test'}
     assert a['counts']['initial'] == 60 and a['counts']['train'] == 24
-    assert all(sum(a['pass_rate'][k]) == n for k, n in (('initial', 60), ('synth', a['counts']['scored']), ('train', 24)))
+    for name, n in (('initial', 60), ('synth', a['counts']['scored']), ('train', 24)):
+        assert sum(a['pass_rate'][name]) == n
     assert {'calls', 'cached', 'prompt_tokens', 'completion_tokens', 'usd', 'agreement'} <= set(a['teacher'])
-    assert {'steps', 'reward_first', 'reward_last', 'zero_variance', 'truncated', 'logprob_gap', 'seconds'} <= set(a['grpo']) and a['grpo']['steps'] == 4
-    assert {'accuracy', 'ci', 'k'} <= set(a['base']) & set(a['trained']) and {'accuracy', 'ci', 'p'} <= set(a['difference'])
-    assert set(a['seconds']) == set(STAGES) and {'synthrl', 'torch', 'trl', 'unsloth', 'python'} <= set(a['versions'])
+    told = {'steps', 'reward_first', 'reward_last', 'zero_variance', 'truncated', 'logprob_gap', 'seconds'}
+    assert told <= set(a['grpo']) and a['grpo']['steps'] == 4
+    assert {'accuracy', 'ci', 'k'} <= set(a['base']) & set(a['trained'])
+    assert {'accuracy', 'ci', 'p'} <= set(a['difference'])
+    assert set(a['seconds']) == set(STAGES)
+    assert {'synthrl', 'torch', 'trl', 'unsloth', 'python'} <= set(a['versions'])
     assert len(a['stand_ins']) == 2
     page = (torn/'report.html').read_text()
-    assert page.count('<figure>') == 5 and '<script' not in page and len((torn/'eval.jsonl').read_text().splitlines()) == 40
+    assert page.count('<figure>') == 5 and '<script' not in page
+    assert len((torn/'eval.jsonl').read_text().splitlines()) == 40
 
 
 @with_student
 def test_changed_settings_redo_what_depends_on_them(tmp_path):
-    args = ['--set', 'plan.backend=transformers', '--until', 'train']
-    finish(tmp_path/'out', *args)
-    first = files(tmp_path/'out', *STAGES[:6])
-    said = finish(tmp_path/'out', *args, '--set', 'plan.selected=12')
+    args = ['--set', 'plan.backend=transformers', '--set', 'synthesis.n=24', '--until', 'train']
+    out = tmp_path/'out'
+    finish(out, *args)
+    first = files(out, *STAGES[:6])
+    said = finish(out, *args, '--set', 'plan.selected=12')
     assert said.count('skipped') == 5 and 'train     is done again, changed: plan.selected' in said
-    assert files(tmp_path/'out', *STAGES[:5]) == {k: v for k, v in first.items() if k != 'train'}
-    assert len((tmp_path/'out'/'train.jsonl').read_text().splitlines()) == 12
-    kept = (tmp_path/'out'/'scored.jsonl').read_text().splitlines()[5:]
-    (tmp_path/'out'/'scored.jsonl').write_text('\n'.join(kept) + '\n')            # a person takes five samples out
-    said = finish(tmp_path/'out', *args, '--set', 'plan.selected=12')
+    assert files(out, *STAGES[:5]) == {k: v for k, v in first.items() if k != 'train'}
+    assert len((out/'train.jsonl').read_text().splitlines()) == 12
+    kept = (out/'scored.jsonl').read_text().splitlines()[5:]
+    (out/'scored.jsonl').write_text('\n'.join(kept) + '\n')            # a person takes five samples out
+    said = finish(out, *args, '--set', 'plan.selected=12')
     assert 'train     is done again, changed: scored.jsonl' in said and said.count('skipped') == 5
-    said = finish(tmp_path/'out', *args, '--seed', '1')
-    assert 'skipped' not in said and files(tmp_path/'out', 'initial') != files(tmp_path/'out', 'train')
+    said = finish(out, *args, '--seed', '1')
+    assert 'skipped' not in said and files(out, 'initial')['initial'] != first['initial']

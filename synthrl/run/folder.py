@@ -19,10 +19,12 @@ def fingerprint(path, # a file or a folder
     "A short text that changes when the content does; '' where there is nothing."
     path, h = Path(path), hashlib.sha256()
     if not path.exists(): return ''
-    for p in [path] if path.is_file() else sorted(_below(path)):
+    files = [path] if path.is_file() else sorted(_below(path))
+    for p in files:
         s = p.stat()
+        content = p.read_bytes() if s.st_size <= big else str(s.st_mtime_ns).encode()
         h.update(os.fsencode(p.relative_to(path)) + f'\0{s.st_size}\0'.encode())
-        h.update(p.read_bytes() if s.st_size <= big else str(s.st_mtime_ns).encode())
+        h.update(content)
     return h.hexdigest()[:12]
 
 def _below(folder):
@@ -31,14 +33,15 @@ def _below(folder):
     for here, below, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(here)
         if real in seen: below.clear()
-        else: found += [p for n in names if (p := Path(here)/n).is_file()]
+        else: found += [Path(here)/name for name in names]
         seen.add(real)
-    return found
+    return filter(Path.is_file, found)
 
 # %% ../../nbs/12_run/folder.ipynb #0000000a
 def to_json(d:dict) -> str:
     "JSON with one line for each key."
-    return '{\n' + ',\n'.join(f' {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}' for k, v in d.items()) + '\n}\n'
+    lines = [f' {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}' for key, value in d.items()]
+    return '{\n' + ',\n'.join(lines) + '\n}\n'
 
 # %% ../../nbs/12_run/folder.ipynb #0000000e
 @dataclass
@@ -52,7 +55,8 @@ class Stage:
 
     def needs(self, settings:dict) -> dict:
         "The settings that matter to this stage."
-        return {k: v for k, v in settings.items() for u in self.uses.split() if k == u or k.startswith(f'{u}.')}
+        used = set(self.uses.split())
+        return {k: v for k, v in settings.items() if k in used or k.partition('.')[0] in used}
 
 # %% ../../nbs/12_run/folder.ipynb #00000012
 def _owner(path):
@@ -60,9 +64,10 @@ def _owner(path):
     if path.exists() and not path.is_dir(): raise UserError(f'{path}: is no folder', 'give another --out')
     try: return json.loads((path/'settings.json').read_text(encoding='utf-8'))['task']
     except (OSError, ValueError, KeyError, TypeError): pass
-    if not path.exists() or any((path/f).exists() for f in ('stages.json', 'teacher.sqlite')): return None
-    strange = [p.name for p in path.iterdir() if not p.name.startswith('.')]
-    if strange: raise UserError(f'{path}: is not empty and holds no run (there is {sorted(strange)[0]})', 'give another --out')
+    if not path.exists() or (path/'stages.json').exists() or (path/'teacher.sqlite').exists(): return None
+    strange = sorted(p.name for p in path.iterdir() if not p.name.startswith('.'))
+    if not strange: return None
+    raise UserError(f'{path}: is not empty and holds no run (there is {strange[0]})', 'give another --out')
 
 # %% ../../nbs/12_run/folder.ipynb #00000013
 def _lock(path):
@@ -72,7 +77,9 @@ def _lock(path):
     except ImportError: return f
     try: fcntl.flock(f, fcntl.LOCK_EX|fcntl.LOCK_NB)
     except OSError:
-        f.close(); raise UserError(f'{path}: another run is at work in it', 'wait for it, or give another --out') from None
+        f.close()
+        mend = 'wait for it, or give another --out'
+        raise UserError(f'{path}: another run is at work in it', mend) from None
     return f
 
 # %% ../../nbs/12_run/folder.ipynb #00000014
@@ -80,11 +87,14 @@ def claim(path:Path, # a run's folder; made where it is not there
           task:str): # the task's name
     "Take the folder for a run of this task; what is returned holds the claim until it is closed."
     owner = _owner(path)
-    if owner not in (None, task): raise UserError(f'{path}: holds a run of the task `{owner}`, not of `{task}`', 'give another --out, or remove that folder')
+    if owner not in (None, task):
+        what = f'{path}: holds a run of the task `{owner}`, not of `{task}`'
+        raise UserError(what, 'give another --out, or remove that folder')
     try:
         path.mkdir(parents=True, exist_ok=True)
         return _lock(path)
-    except OSError as e: raise UserError(f'{path}: cannot be written ({e.strerror})', 'give another --out') from None
+    except OSError as e:
+        raise UserError(f'{path}: cannot be written ({e.strerror})', 'give another --out') from None
 
 # %% ../../nbs/12_run/folder.ipynb #00000019
 @dataclass
@@ -93,28 +103,31 @@ class Job:
     path: Path
     settings: dict = field(default_factory=dict) # dotted name → value
     say: Callable = print
-    
     records: dict = field(default_factory=dict)  # of the stages, by name
-    
+
     def load(self):
         "Read the records; without them nothing counts as finished."
+        self.records = {}
         try: found = json.loads((self.path/'stages.json').read_text(encoding='utf-8')).items()
-        except (OSError, ValueError, AttributeError): found = []
-        self.records = {k: r for k, r in found if _is_record(r)}
+        except (OSError, ValueError, AttributeError): return self
+        for name, record in found:
+            if _is_record(record): self.records[name] = record
         return self
 
     def save(self): write_text(self.path/'stages.json', to_json(self.records))
 
     def inputs(self, stage:Stage) -> dict:
         "Everything that a stage's file is made from."
-        return stage.needs(self.settings) | {f: fingerprint(self.path/f) for f in stage.reads.split()}
+        found = stage.needs(self.settings)
+        for name in stage.reads.split(): found[name] = fingerprint(self.path/name)
+        return found
 
     def changed(self, stage:Stage) -> list[str]|None: # None: it was never finished, or its file is gone
         "Which inputs differ from those in the record."
-        old = self.records.get(stage.name)
-        if not old or not (self.path/stage.file).exists(): return None
-        new = json.loads(json.dumps(self.inputs(stage)))
-        return [k for k in new | old['inputs'] if new.get(k) != old['inputs'].get(k)]
+        record = self.records.get(stage.name)
+        if not record or not (self.path/stage.file).exists(): return None
+        old, new = record['inputs'], json.loads(json.dumps(self.inputs(stage)))
+        return [k for k in new | old if new.get(k) != old.get(k)]
 
 def _is_record(r):
     "Is it what `do` writes? A file that somebody has edited holds anything."
@@ -129,30 +142,41 @@ def do(job:Job, stage:Stage):
     if changed: job.say(f'{stage.name:9} is done again, changed: {", ".join(changed)}')
     if job.records.pop(stage.name, None): job.save()
     start, inputs = time.time(), job.inputs(stage)
-    try: facts = stage.make(job) or {}
-    except Exception as e: 
-        if _is_full(e): raise UserError(f'{job.path/stage.file}: the disk is full', 'free some space and run the same command again; nothing made so far is lost') from None
-        raise
-    job.records[stage.name] = dict(inputs=inputs, output=fingerprint(job.path/stage.file), seconds=round(time.time() - start, 1), facts=facts)
+    facts = _make(job, stage)
+    seconds, output = time.time() - start, fingerprint(job.path/stage.file)
+    job.records[stage.name] = dict(inputs=inputs, output=output, seconds=round(seconds, 1), facts=facts)
     job.save()
-    job.say(f'{stage.name:9} {stage.file} written in {time.time() - start:.1f} s')
+    job.say(f'{stage.name:9} {stage.file} written in {seconds:.1f} s')
+
+def _make(job, stage):
+    "The stage's file, and what there is to tell of it; a full disk is said in one line."
+    try: return stage.make(job) or {}
+    except Exception as e:
+        if not _is_full(e): raise
+        mend = 'free some space and run the same command again; nothing made so far is lost'
+        raise UserError(f'{job.path/stage.file}: the disk is full', mend) from None
 
 def _state(job, stage):
+    "Is the file as the stage left it?"
     same = job.records[stage.name].get('output') in (None, fingerprint(job.path/stage.file))
     return 'is there and nothing changed' if same else 'is there, changed by hand'
 
 # %% ../../nbs/12_run/folder.ipynb #0000001d
 def _is_full(e):
     "Does a full disk stand behind this error?"
-    while e is not None:
-        if getattr(e, 'errno', None) in (errno.ENOSPC, errno.EDQUOT) or 'disk is full' in str(e) or 'No space left on device' in str(e): return True
-        e = e.__cause__ or e.__context__
-    return False
+    if e is None: return False
+    if getattr(e, 'errno', None) in (errno.ENOSPC, errno.EDQUOT): return True
+    if 'disk is full' in str(e) or 'No space left on device' in str(e): return True
+    return _is_full(e.__cause__ or e.__context__)
 
 # %% ../../nbs/12_run/folder.ipynb #00000028
 def stale(job:Job, stages:list[Stage]) -> list[str]:
     "The stages whose files were made from other settings, or from files that were."
-    out, old = [], set()
-    for s in stages if job.records else []:
-        if (job.path/s.file).exists() and (job.changed(s) != [] or old & set(s.reads.split())): out.append(s.name); old.add(s.file)
-    return out
+    names, files = [], set()
+    if not job.records: return names
+    for stage in stages:
+        if not (job.path/stage.file).exists(): continue
+        if job.changed(stage) == [] and not files & set(stage.reads.split()): continue
+        names.append(stage.name)
+        files.add(stage.file)
+    return names
