@@ -8,7 +8,6 @@ __all__ = ['Score', 'judged_answers', 'score']
 # %% ../../nbs/07_score/score.ipynb #4c4387dc
 import hashlib, json
 from dataclasses import asdict, replace
-from itertools import islice
 from pathlib import Path
 
 from ..student import ask_student
@@ -44,15 +43,11 @@ def judged_answers(task:Task, student,       # anything with `sample`, see synth
         asked += [s.input]*len(completions)
     strict = settings.strict and task.has_mark
     verdicts = judge_all(task.answer, texts, labels, task.labels, asked, strict=strict)
-    judged = [(text, v == 'correct') for text, v in zip(texts, verdicts)]
-    return _split(judged, map(len, answers))
+    rows, verdicts = [], iter(verdicts)
+    for completions in answers: rows.append([(c.text, next(verdicts) == 'correct') for c in completions])
+    return rows
 
-def _split(rows, sizes) -> list[list]:
-    "The rows in portions of these sizes."
-    rows = iter(rows)
-    return [list(islice(rows, size)) for size in sizes]
-
-# %% ../../nbs/07_score/score.ipynb #15147a5b
+# %% ../../nbs/07_score/score.ipynb #0698f057
 def _name(task, chunk, settings) -> str:
     "The name of a chunk: everything that its counts depend on, but the student."
     asked = [[task.ask(s.input), s.label] for s in chunk]
@@ -60,7 +55,7 @@ def _name(task, chunk, settings) -> str:
     text = json.dumps([*how, asdict(settings), asked])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-# %% ../../nbs/07_score/score.ipynb #37fb3a8a
+# %% ../../nbs/07_score/score.ipynb #90e39537
 def _read_partial(path) -> dict:
     "Counts by the chunks' names."
     try: rows = read_jsonl(path) if path and Path(path).exists() else []
@@ -70,7 +65,7 @@ def _read_partial(path) -> dict:
 def _write_partial(path, done):
     if path: write_jsonl(path, [dict(chunk=name, right=right) for name, right in done.items()])
 
-# %% ../../nbs/07_score/score.ipynb #073fd0b1
+# %% ../../nbs/07_score/score.ipynb #4c5be36e
 def score(task:Task, student, samples:list[Sample], n:int=None, # answers a question; None: as in the settings
           settings:Score=None,
           partial='' # a file where finished chunks are put aside; it belongs to one student
@@ -87,10 +82,9 @@ def score(task:Task, student, samples:list[Sample], n:int=None, # answers a ques
                 panel.show(len(out))
                 done[name] = _count(task, student, chunk, cfg, name)
                 _write_partial(partial, done)
-            out += [_rated(s, right, cfg.n) for s, right in zip(chunk, done[name])]
+            for s, right in zip(chunk, done[name]):
+                out.append(replace(s, pass_rate=right/cfg.n, rollouts=cfg.n))
     return out
-
-def _rated(s, right, n): return replace(s, pass_rate=right/n, rollouts=n)
 
 def _count(task, student, chunk, cfg, name) -> list[int]:
     "How many answers to each question of a chunk are right."

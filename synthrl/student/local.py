@@ -7,8 +7,9 @@ __all__ = ['TOKENIZERS', 'BUNDLED', 'Completion', 'check_folder', 'model_path', 
            'seed_all', 'LocalStudent', 'VLLMStudent', 'TransformersStudent']
 
 # %% ../../nbs/05_student/local.ipynb #a7cfa18c
-import hashlib, itertools
+import hashlib
 from dataclasses import dataclass
+from itertools import compress, takewhile
 from pathlib import Path
 
 from fastcore.basics import patch
@@ -120,7 +121,7 @@ class LocalStudent:
         "`n` answers to each prompt."
         texts = [render(self.tokenizer, p, template) for p in prompts]
         fits = have_room(self.tokenizer, texts, self.max_length)
-        asked = [text for text, ok in zip(texts, fits) if ok]
+        asked = list(compress(texts, fits))
         made = iter(self.answer(asked, n, temperature, top_p, max_tokens, seed))
         return [next(made) if ok else [Completion('', 0, False)]*n for ok in fits]
 
@@ -208,7 +209,7 @@ def _read(self:TransformersStudent, ids) -> Completion:
     "One answer out of its tokens."
     ends = self.model.generation_config.eos_token_id
     if not isinstance(ends, list): ends = [ends, self.tokenizer.eos_token_id]
-    own = list(itertools.takewhile(lambda token: token not in ends, ids))
+    own = list(takewhile(lambda token: token not in ends, ids))
     text = self.tokenizer.decode(own, skip_special_tokens=True)
     ended = len(own) < len(ids)
     return Completion(text, len(own) + ended, ended)

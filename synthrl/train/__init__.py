@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..student import check_hub, find_engines, find_lane, fit_length, free_memory, hush, quietly
-from ..task import Sample, Task, UserError, write_text
+from ..task import Sample, Task, UserError, write_jsonl
 from ..task.progress import Panel
 from .grpo import GRPO, MEMORY, at_once, check_batch, count_steps, in_order
 from .lanes import grpo_config, load_trainable, make_trainer, sync_on_cpu
@@ -40,8 +40,10 @@ LOGGED = dict(
 
 def log_row(step:int, logs:dict) -> dict:
     "The figures of one step, out of TRL's."
-    own = {name: logs[theirs] for name, theirs in LOGGED.items() if theirs in logs}
-    return dict(step=step) | {name: round(value, 6) for name, value in own.items()}
+    row = dict(step=step)
+    for name, theirs in LOGGED.items():
+        if theirs in logs: row[name] = round(logs[theirs], 6)
+    return row
 
 # %% ../../nbs/09_train/train.ipynb #03570c66
 def log_to(path:Path, steps:int):
@@ -104,7 +106,7 @@ def last_checkpoint(work:Path) -> str|None:
     from transformers.trainer_utils import get_last_checkpoint
     while (saved := get_last_checkpoint(str(work))) and not _is_whole(saved): shutil.rmtree(saved)
     kept = [r for r in read_log(work/'log.jsonl') if r['step'] <= step_of(saved)]
-    (work/'log.jsonl').write_text(''.join(json.dumps(r) + '\n' for r in kept))
+    write_jsonl(work/'log.jsonl', kept)
     return saved
 
 # %% ../../nbs/09_train/train.ipynb #5dd49798
