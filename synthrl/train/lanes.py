@@ -98,12 +98,12 @@ def sync_on_cpu(generation):
 # %% ../../nbs/09_train/lanes.ipynb #0bb40d65
 LOGITS = 2**24  # of a portion, in float32 64 MB
 
-def _log_probs(hidden, weight, bias, labels, factor, cap):
+def _log_probs(hidden, weight, bias, labels, temperature, cap, scale):
     "Log-probability of each label, and the entropy where it was drawn from."
     import torch
-    logits = torch.nn.functional.linear(hidden, weight, bias).float()
+    logits = torch.nn.functional.linear(hidden, weight, bias).float() * scale
     if cap: logits = cap * torch.tanh(logits / cap)
-    log_p = (logits * factor).log_softmax(-1)
+    log_p = (logits / temperature).log_softmax(-1)
     with torch.no_grad(): entropy = -(log_p.exp() * log_p).sum(-1)
     return log_p.gather(-1, labels[:, None]).squeeze(-1), entropy
 
@@ -113,10 +113,10 @@ class TorchLogProbs:
     def apply(hidden, weight, bias, labels, temperature, chunk, cap=None, scale=1., outputs=()):
         import torch
         from torch.utils.checkpoint import checkpoint
-        rows, factor, parts = max(1, LOGITS // len(weight)), 1 / temperature, []
-        if scale != 1: hidden = hidden * scale
+        rows, parts = max(1, LOGITS // len(weight)), []
         for h, l in zip(hidden.split(rows), labels.split(rows)):
-            parts.append(checkpoint(_log_probs, h, weight, bias, l, factor, cap, use_reentrant=False))
+            given = h, weight, bias, l, temperature, cap, scale
+            parts.append(checkpoint(_log_probs, *given, use_reentrant=False))
         log_probs, entropy = map(torch.cat, zip(*parts))
         return log_probs, entropy, None, None, None
 
@@ -125,7 +125,9 @@ def trainer_class():
     "TRL's trainer, which works on this device."
     from trl import GRPOTrainer
     from trl.trainer import utils
-    if find_lane() == 'trl' and not on_gpu(): utils._ChunkedLogProbFunction = TorchLogProbs
+    missing = utils._ChunkedLogProbFunction is None
+    fails = find_lane() == 'trl' and not on_gpu()
+    if missing or fails: utils._ChunkedLogProbFunction = TorchLogProbs
     return GRPOTrainer
 
 # %% ../../nbs/09_train/lanes.ipynb #1007ab0f
