@@ -3,10 +3,11 @@ import subprocess, sys
 from importlib.util import find_spec
 import pytest
 
-missing = [p for p in ('unsloth', 'vllm') if not find_spec(p)]       # looked for, not imported: it is all about their import
+# looked for, not imported: it is all about their import
+missing = [p for p in ('unsloth', 'vllm') if not find_spec(p)]
 pytestmark = pytest.mark.skipif(bool(missing), reason=f'{", ".join(missing)}: not installed')
 
-# As on a processor without AVX512-BF16: whoever loads `vllm._C` for real gets the signal that the processor would send.
+# As on a processor without AVX512-BF16: whoever loads `vllm._C` for real gets the signal that it would send.
 TRAP = '''
 import os, signal, sys
 class Trap:

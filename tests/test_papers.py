@@ -142,15 +142,15 @@ class Chatty:
 @pytest.mark.parametrize('template, read', [(True, '<|user|>q<|assistant|>'), (False, 'q')])
 def test_the_trainer_asks_as_the_stages_do(monkeypatch, tmp_path, template, read):
     trl = pytest.importorskip('trl')
-    from synthrl import train
+    from synthrl.train import lanes
     task, seen = replace(TASK, prompt='{input}', template=template), {}
     class Trainer:
         vllm_generation = SimpleNamespace()
         def __init__(self, train_dataset, **kw): seen['prompts'] = train_dataset['prompt']
         def remove_callback(self, callback): pass
     monkeypatch.setattr(trl, 'GRPOTrainer', Trainer)
-    monkeypatch.setattr(train, 'reward', lambda task, strict=False: None)
-    train.make_trainer(task, None, Chatty(), [replace(SUM[0], input='q')]*4, GRPO(steps=1), tmp_path, 0, 512)
+    monkeypatch.setattr(lanes, 'reward', lambda task, strict=False: None)
+    lanes.make_trainer(task, None, Chatty(), [replace(SUM[0], input='q')]*4, GRPO(steps=1), tmp_path, 0, 512)
     assert set(seen['prompts']) == {read}
 
     student = Says('7')

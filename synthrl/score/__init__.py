@@ -5,73 +5,88 @@
 # %% auto #0
 __all__ = ['Score', 'judged_answers', 'score']
 
-# %% ../../nbs/07_score/score.ipynb #00000003
+# %% ../../nbs/07_score/score.ipynb #4c4387dc
 import hashlib, json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from ..task.progress import Panel
+
 from ..student import ask_student
-from ..task import Sample, Task, UserError, write_text
+from ..task import Sample, Task, UserError, read_jsonl, write_jsonl
+from ..task.progress import Panel
+from ..task.ranges import Amount, Count, PositiveShare, Whole, settings
 from ..verify import judge_all
 
-# %% ../../nbs/07_score/score.ipynb #00000005
-@dataclass
+# %% ../../nbs/07_score/score.ipynb #8b4fd359
+@settings
 class Score:
     "How pass rates are measured."
-    n: int = 64               # answers a question (paper 1, L)
-    temperature: float = 1.2  # of the student (paper 1's code; its text .7)
-    top_p: float = .95        # share of the probability that is sampled from (paper 1's code; its text names none)
-    max_tokens: int = 2048    # of one answer, at most (paper 1: maximum response; its code cuts at 1,500 here)
-    strict: bool = True       # read the answer in its mark alone, where the task has one (paper 1's code)
-    chunk: int = 64           # questions that are asked together and put aside together (ours)
-    seed: int = 0             # of the sampling
+    n: Count = 64               # answers a question (paper 1, L)
+    temperature: Amount = 1.2   # of the student (paper 1's code; its text .7)
+    top_p: PositiveShare = .95  # share of the probability that is sampled from (paper 1's code)
+    max_tokens: Count = 2048    # of one answer, at most (paper 1: maximum response; its code: 1,500 here)
+    strict: bool = True         # read the answer in its mark alone, where the task has one (paper 1's code)
+    chunk: Count = 64           # questions that are asked together and put aside together (ours)
+    seed: Whole = 0             # of the sampling
 
-# %% ../../nbs/07_score/score.ipynb #00000007
+# %% ../../nbs/07_score/score.ipynb #4894be74
 def judged_answers(task:Task, student,       # anything with `sample`, see synthrl.student
                    samples:list[Sample], settings:Score,
                    seed:int=0) -> list[list[tuple[str, bool]]]: # of the sampling
     "For each sample the student's answers, and whether each is right."
-    how = dict(n=settings.n, temperature=settings.temperature, top_p=settings.top_p, max_tokens=settings.max_tokens)
-    answers = ask_student(task, student, [s.input for s in samples], seed=seed, **how)
-    flat = [(c.text, s) for s, cs in zip(samples, answers, strict=True) for c in cs]
-    texts, labels, asked = [t for t, _ in flat], [s.label for _, s in flat], [s.input for _, s in flat]
-    verdicts = judge_all(task.answer, texts, labels, task.labels, asked, strict=settings.strict and task.has_mark)
-    right = iter(v == 'correct' for v in verdicts)
-    return [[(c.text, next(right)) for c in cs] for cs in answers]
+    questions = [s.input for s in samples]
+    answers = ask_student(task, student, questions, seed=seed, n=settings.n, temperature=settings.temperature,
+                          top_p=settings.top_p, max_tokens=settings.max_tokens)
+    texts, labels, asked = [], [], []
+    for s, completions in zip(samples, answers, strict=True):
+        texts += [c.text for c in completions]
+        labels += [s.label]*len(completions)
+        asked += [s.input]*len(completions)
+    strict = settings.strict and task.has_mark
+    verdicts = judge_all(task.answer, texts, labels, task.labels, asked, strict=strict)
+    rows, verdicts = [], iter(verdicts)
+    for completions in answers: rows.append([(c.text, next(verdicts) == 'correct') for c in completions])
+    return rows
 
-# %% ../../nbs/07_score/score.ipynb #0000000c
-def _name(task, chunk, settings):
+# %% ../../nbs/07_score/score.ipynb #0698f057
+def _name(task, chunk, settings) -> str:
+    "The name of a chunk: everything that its counts depend on, but the student."
     asked = [[task.ask(s.input), s.label] for s in chunk]
     how = [task.answer, task.labels, task.template, task.has_mark]
-    return hashlib.sha256(json.dumps([*how, asdict(settings), asked]).encode()).hexdigest()[:16]
+    text = json.dumps([*how, asdict(settings), asked])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-# %% ../../nbs/07_score/score.ipynb #0000000d
+# %% ../../nbs/07_score/score.ipynb #90e39537
 def _read_partial(path) -> dict:
-    "Counts by the chunks' names; {} where nothing was put aside, and no word about a line that is not ours."
-    if not path or not Path(path).exists(): return {}
-    try: rows = [json.loads(l) for l in Path(path).read_text(encoding='utf-8').splitlines()]
-    except (ValueError, OSError): return {}
+    "Counts by the chunks' names."
+    try: rows = read_jsonl(path) if path and Path(path).exists() else []
+    except (UserError, OSError): return {}
     return {r['chunk']: r['right'] for r in rows if isinstance(r, dict) and 'chunk' in r}
 
-# %% ../../nbs/07_score/score.ipynb #0000000e
-def _write_partial(path, done): 
-    if path: write_text(path, ''.join(json.dumps(dict(chunk=k, right=r)) + '\n' for k, r in done.items()))
+def _write_partial(path, done):
+    if path: write_jsonl(path, [dict(chunk=name, right=right) for name, right in done.items()])
 
-# %% ../../nbs/07_score/score.ipynb #0000000f
+# %% ../../nbs/07_score/score.ipynb #4c5be36e
 def score(task:Task, student, samples:list[Sample], n:int=None, # answers a question; None: as in the settings
-          settings:Score=None, 
+          settings:Score=None,
           partial='' # a file where finished chunks are put aside; it belongs to one student
          ) -> list[Sample]:
     "The samples with their pass rates."
-    cfg = replace(settings or Score(), n=n or (settings or Score()).n)
+    cfg = settings or Score()
+    if n: cfg = replace(cfg, n=n)
     done, out = _read_partial(partial), []
     with Panel('questions scored', len(samples)) as panel:
-        for chunk in (samples[i:i + cfg.chunk] for i in range(0, len(samples), cfg.chunk)):
+        for i in range(0, len(samples), cfg.chunk):
+            chunk = samples[i:i + cfg.chunk]
             name = _name(task, chunk, cfg)
-            if name not in done: 
+            if name not in done:
                 panel.show(len(out))
-                rows = judged_answers(task, student, chunk, cfg, int(name, 16) % 2**31)
-                done[name] = [sum(ok for _, ok in row) for row in rows]
+                done[name] = _count(task, student, chunk, cfg, name)
                 _write_partial(partial, done)
-            out += [replace(s, pass_rate=r/cfg.n, rollouts=cfg.n) for s, r in zip(chunk, done[name])]
+            for s, right in zip(chunk, done[name]):
+                out.append(replace(s, pass_rate=right/cfg.n, rollouts=cfg.n))
     return out
+
+def _count(task, student, chunk, cfg, name) -> list[int]:
+    "How many answers to each question of a chunk are right."
+    rows = judged_answers(task, student, chunk, cfg, int(name, 16) % 2**31)
+    return [sum(ok for _, ok in row) for row in rows]
