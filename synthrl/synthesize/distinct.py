@@ -47,7 +47,8 @@ class Seen:
         for known in sorted(self.lsh.query(_minhash(mine))):
             theirs = self.known[known]
             overlap = len(mine & theirs) / len(mine | theirs)
-            if overlap == 1 or overlap >= self.threshold and known != parent: return known
+            least = 1 if known == parent else self.threshold
+            if overlap >= least: return known
 
     def add(self, text:str):
         "Keep a question."
@@ -60,7 +61,7 @@ class HeldOut:
     "Held-out questions, to be asked whether a further one comes too close."
     def __init__(self, questions:list[str], settings:Synthesis=None):
         cfg = settings or Synthesis()
-        self.questions, self.measures = list(questions), _measures(cfg)
+        self.questions, self.measures, self.overlap = list(questions), _measures(cfg), cfg.overlap
         self.seen, runs = Seen(cfg.duplicate, cfg.shingle), Counter()
         for q in self.questions:
             self.seen.add(q)
@@ -69,8 +70,8 @@ class HeldOut:
 
     def has(self, text:str) -> bool:
         "Does the text share a long run of words with a held-out question, or nearly repeat one?"
-        overlap = self.measures[0]
-        return not self.runs.isdisjoint(word_runs(text, overlap)) or self.seen.twin(text) is not None
+        if self.runs & word_runs(text, self.overlap): return True
+        return self.seen.twin(text) is not None
 
 def _measures(cfg): return cfg.overlap, cfg.duplicate, cfg.shingle
 
