@@ -1,4 +1,5 @@
-"The bundled library: readable, of a useful length, and no passage twice. Libraries of users: what is read, and what is said of the rest."
+"""The bundled library: readable, of a useful length, and no passage twice.
+Libraries of users: what is read, and what is said of the rest."""
 import json, os, re, time
 from dataclasses import replace
 from itertools import combinations
@@ -36,7 +37,13 @@ def test_no_near_duplicates():
 # folders of users
 
 ABOUT = json.dumps(Task.load('word_problems').description)           # what the teacher "tiny" can write about
-HERE = f'name = "own"\ndescription = {ABOUT}\noutput_format = "#### number"\nanswer = "number"\npassages = "lib"\n'
+HERE = f'''
+name = "own"
+description = {ABOUT}
+output_format = "#### number"
+answer = "number"
+passages = "lib"
+'''
 
 
 @pytest.fixture
@@ -54,21 +61,25 @@ def lib(tmp_path):
     return fill
 
 
-MIXED = {'a.md': '# Bees\nA hive.\n', 'b.txt': 'A mill.', 'deep/er/c.jsonl': '{"text": "A coin."}\n', 'D.TXT': 'A wheel.', 'x.pdf': b'%PDF',
-         'y.PDF': b'%PDF', 'z.docx': b'PK', 'deep/page.html': '<p>', 'LICENSE': 'Free.', 'new.md': '', '.hidden.txt': 'No.', '.git/e.txt': 'No.'}
-SAID = ('4 files read (2 .txt, 1 .jsonl, 1 .md); left out: 2 .pdf (x.pdf, y.PDF), 1 .docx (z.docx), 1 .html (page.html), '
-        '1 empty (new.md), 1 without an ending (LICENSE); .jsonl, .txt and .md files are read')
+MIXED = {
+    'a.md': '# Bees\nA hive.\n', 'b.txt': 'A mill.', 'deep/er/c.jsonl': '{"text": "A coin."}\n',
+    'D.TXT': 'A wheel.', 'x.pdf': b'%PDF', 'y.PDF': b'%PDF', 'z.docx': b'PK', 'deep/page.html': '<p>',
+    'LICENSE': 'Free.', 'new.md': '', '.hidden.txt': 'No.', '.git/e.txt': 'No.'}
+SAID = ('4 files read (2 .txt, 1 .jsonl, 1 .md); left out: 2 .pdf (x.pdf, y.PDF), 1 .docx (z.docx), '
+        '1 .html (page.html), 1 empty (new.md), 1 without an ending (LICENSE); '
+        '.jsonl, .txt and .md files are read')
 
 
 def test_what_is_read_and_what_is_left_out(lib):
     task = lib(MIXED)
     assert describe_library(task) == f'passages: lib: {SAID}'
     assert [(p.id, p.title, p.text) for p in library_of(task).passages] == [
-        ('D.TXT:1', 'D', 'A wheel.'), ('a.md:1', 'Bees', 'A hive.'), ('b.txt:1', 'b', 'A mill.'), ('deep/er/c.jsonl:1', '', 'A coin.')]
+        ('D.TXT:1', 'D', 'A wheel.'), ('a.md:1', 'Bees', 'A hive.'),
+        ('b.txt:1', 'b', 'A mill.'), ('deep/er/c.jsonl:1', '', 'A coin.')]
 
 
 def test_check_preview_and_run_say_it(lib, tmp_path, monkeypatch):
-    monkeypatch.setattr("synthrl.run._check_teacher", lambda *a: None) # the stand-in on a task that is not its own
+    monkeypatch.setattr("synthrl.run._check_teacher", lambda *a: None) # a task that is not the stand-in's own
     from synthrl.run.gold import check, table
     from synthrl.run import preview, run
     task = lib(MIXED)
@@ -86,14 +97,20 @@ def test_a_folder_of_which_nothing_is_read(lib):
     for f in (library_of, check_library, describe_library):
         with pytest.raises(UserError) as e: f(task)
         said = str(e.value)
-        assert '2 .pdf (y.pdf, x.pdf), 1 .docx (z.docx)' in said and '.jsonl, .txt or .md' in said and '\n' not in said
+        assert '2 .pdf (y.pdf, x.pdf), 1 .docx (z.docx)' in said
+        assert '.jsonl, .txt or .md' in said and '\n' not in said
 
 
 @pytest.mark.parametrize('name, content, said', [
-    ('a.txt', 'Café'.encode('cp1252'), 'a.txt: not UTF-8'), ('a.md', '# Café'.encode('cp1252'), 'a.md: not UTF-8'),
-    ('a.jsonl', '{"text": "Café"}'.encode('cp1252'), 'a.jsonl: not UTF-8'), ('a.txt', 'Café'.encode('utf-16'), 'a.txt: not UTF-8'),
-    ('a.jsonl', b'{"text": 3}\n', 'a.jsonl:1: `text`'), ('a.jsonl', b'\x00', 'a.jsonl:1: not a JSON'),
-    ('a.txt', b' \n\n \t', 'no passages'), ('a.md', b'# \n---\n', 'no passages'), ('a.txt', b'', 'no passages in it: 1 empty (a.txt)'),
+    ('a.txt', 'Café'.encode('cp1252'), 'a.txt: not UTF-8'),
+    ('a.md', '# Café'.encode('cp1252'), 'a.md: not UTF-8'),
+    ('a.jsonl', '{"text": "Café"}'.encode('cp1252'), 'a.jsonl: not UTF-8'),
+    ('a.txt', 'Café'.encode('utf-16'), 'a.txt: not UTF-8'),
+    ('a.jsonl', b'{"text": 3}\n', 'a.jsonl:1: `text`'),
+    ('a.jsonl', b'\x00', 'a.jsonl:1: not a JSON'),
+    ('a.txt', b' \n\n \t', 'no passages'),
+    ('a.md', b'# \n---\n', 'no passages'),
+    ('a.txt', b'', 'no passages in it: 1 empty (a.txt)'),
     ('a.pdf', b'%PDF', 'nothing in it can be read: 1 .pdf')])
 def test_what_is_wrong_is_one_line_that_names_the_file(lib, name, content, said):
     task = lib({name: content})
@@ -129,15 +146,19 @@ def test_a_name_in_no_encoding(lib):
     task = lib({})
     (lib.path/os.fsdecode(b'caf\xe9.txt')).write_text('A mill.')
     (lib.path/os.fsdecode(b'caf\xe9.pdf')).write_text('%PDF')
-    for text in (library_of(task).passages[0].id, library_of(task).passages[0].title, describe_library(task)): text.encode()
+    passage = library_of(task).passages[0]
+    for text in (passage.id, passage.title, describe_library(task)): text.encode()
 
 
 def test_huge_lines(lib):
-    task = lib({'a.jsonl': json.dumps(dict(text='word ' * 10**6)), 'b.txt': 'word ' * 10**5, 'c.md': '# ' + 'x' * 10**6 + '\ntext'})
+    line, heading = json.dumps(dict(text='word ' * 10**6)), '# ' + 'x' * 10**6
+    task = lib({'a.jsonl': line, 'b.txt': 'word ' * 10**5, 'c.md': f'{heading}\ntext'})
     assert max(len(p.text) for p in library_of(task).passages) == SHOWN
 
 
-@pytest.mark.parametrize('line', ['#', '# ', '# a #', '`', '```\n', '~', '=', '=\n', '-', '---\n', 'a\n---\n', ' ', '\n', '\t#'])
+LINES = ['#', '# ', '# a #', '`', '```\n', '~', '=', '=\n', '-', '---\n', 'a\n---\n', ' ', '\n', '\t#']
+
+@pytest.mark.parametrize('line', LINES)
 def test_markdown_in_linear_time(tmp_path, line):
     def took(n):
         (tmp_path/'a.md').write_text((line * n)[:n] + '\nend')
@@ -155,12 +176,15 @@ def test_the_seed_of_the_run_draws_the_passages(lib, tmp_path, monkeypatch):
     "One seed, one draw, in a run and in its preview; another seed, another draw."
     monkeypatch.setattr("synthrl.run._check_teacher", lambda *a: None)
     from synthrl.run import preview, run
-    lib({'a.jsonl': ''.join(json.dumps(dict(text=f'A market with {i} stalls.')) + '\n' for i in range(200))})
+    rows = [json.dumps(dict(text=f'A market with {i} stalls.')) for i in range(200)]
+    lib({'a.jsonl': '\n'.join(rows)})
     small, drawn = {'synthesis.n': 8, 'synthesis.votes': 1}, []
     for i, seed in enumerate((0, 0, 1)):
         out = tmp_path/f'out{i}'
-        run(tmp_path/'task.toml', preset='laptop', seed=seed, out=out, until='passages', say=lambda _: None, **small)
+        how = dict(preset='laptop', seed=seed, until='passages', say=lambda _: None)
+        run(tmp_path/'task.toml', out=out, **how, **small)
         drawn.append([r['id'] for r in read_jsonl(out/'passages.jsonl')])
     assert drawn[0] == drawn[1] != drawn[2] and len(set(drawn[0])) == 16
-    shown = preview(tmp_path/'task.toml', preset='laptop', seed=1, out=tmp_path/'shown', say=lambda _: None, **small)
+    how = dict(preset='laptop', seed=1, say=lambda _: None)
+    shown = preview(tmp_path/'task.toml', out=tmp_path/'shown', **how, **small)
     assert shown['passage'].id == drawn[2][0]

@@ -5,58 +5,65 @@
 # %% auto #0
 __all__ = ['WISHES', 'TURN', 'Turns', 'the_end', 'try_out', 'wish', 'next_prompt', 'stepping_stones']
 
-# %% ../../nbs/06_adapt/stones.ipynb #00000003
+# %% ../../nbs/06_adapt/stones.ipynb #f5d490ae
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ..task import Sample, Task, UserError
+from ..task.ranges import Amount, Count, Share, settings
 from ..retrieve import Passage
 from ..teacher import Teacher
-from ..synthesize import (A_SAMPLE, Seen, Synthesis, _screen, block, fill, find_pattern, first_readable, generate,
-    held_out, read_sample, task_block, vote)
-from ..score import Score, judged_answers
+from ..synthesize import Seen, ask_samples, block, fill, find_pattern, generate, held_out, screen
+from ..synthesize import task_block, vote
+from .solved import Adapt, judged_answers
 
-# %% ../../nbs/06_adapt/stones.ipynb #00000005
-@dataclass
-class Turns(Synthesis):
+# %% ../../nbs/06_adapt/stones.ipynb #24382f47
+@settings
+class Turns(Adapt):
     "How chains of questions are made; `n` and `extra` have no meaning here."
-    turns: int = 6            # questions in a chain, at most (ours: the paper goes on "iteratively" and names no number)
-    m: int = 32               # tries of the student at each (paper 2: 8 are too noisy)
-    too_easy: float = .65     # pass rate above which the next question is to be harder (paper 2, as an example)
-    keep: tuple = (.01, .97)  # pass rates of the questions that are kept (paper 2)
-    heat: float = .7          # temperature of the student (ours)
-    answer_tokens: int = 2048 # of one try, at most (paper 1: maximum response)
-    strict: bool = True       # read a try in its mark alone, where the task has one (as in scoring)
-    shown: int = 1500         # characters of a try that the teacher is shown, its last ones (ours)
+    turns: Count = 6        # questions in a chain, at most (ours: the paper names no number)
+    m: Count = 32           # tries of the student at each (paper 2: 8 are too noisy)
+    heat: Amount = .7       # temperature of the student (ours)
+    too_easy: Share = .65   # pass rate above which the next question is to be harder (paper 2, as an example)
+    lowest: Share = .01     # pass rate that a question needs to be kept (paper 2)
+    highest: Share = .97    # pass rate that it may have at most (paper 2)
+    shown: Count = 1500     # characters of a try that the teacher is shown, its last ones (ours)
 
-# %% ../../nbs/06_adapt/stones.ipynb #00000007
+# %% ../../nbs/06_adapt/stones.ipynb #7fc591f6
 def the_end(text:str, most:int) -> str:
     "The last characters of a text; what is left out shows."
     return text if len(text) <= most else '…' + text[-most:]
 
 def try_out(task:Task, student, samples:list[Sample], settings:Turns=None) -> list[tuple]:
-    "For each sample: itself with its pass rate, a try that was right and one that was wrong ('' where there is none)."
-    cfg = settings or Turns()
-    if not samples: return []
-    how = Score(n=cfg.m, temperature=cfg.heat, top_p=1., max_tokens=cfg.answer_tokens, strict=cfg.strict)
-    rows = judged_answers(task, student, samples, how, cfg.seed)
-    pick = lambda row, want: next((the_end(t, cfg.shown) for t, ok in row if ok == want), '')
-    scored = [replace(s, pass_rate=sum(ok for _, ok in r)/cfg.m, rollouts=cfg.m) for s, r in zip(samples, rows)]
-    return [(s, pick(r, True), pick(r, False)) for s, r in zip(scored, rows)]
+    "Each sample with its pass rate, a try that was right and one that was wrong ('' for none)."
+    cfg, tried = settings or Turns(), []
+    if not samples: return tried
+    how = dict(n=cfg.m, temperature=cfg.heat, max_tokens=cfg.answer_tokens, seed=cfg.seed)
+    for s, row in zip(samples, judged_answers(task, student, samples, cfg.strict, **how)):
+        example = {True: '', False: ''}
+        for text, right in reversed(row): example[right] = the_end(text, cfg.shown) # the first stays
+        rate = sum(right for _, right in row) / cfg.m
+        tried.append((replace(s, pass_rate=rate, rollouts=cfg.m), example[True], example[False]))
+    return tried
 
-# %% ../../nbs/06_adapt/stones.ipynb #0000000b
+# %% ../../nbs/06_adapt/stones.ipynb #70c9b0c8
 WISHES = dict(
-    trivial='It was always right, so the question is too trivial. Write a harder variant, one that it would get right in 35 to 65 of 100 tries.',
-    harder='That is too often. Write a harder variant: add complexity, or bring in something new that the student has to deal with.',
-    easier='It is out of reach. Write an easier variant: a sub-problem of this one, or the same with fewer steps or conditions.',
-    like_it='That is about right. Write a variant that takes as much thought, and turns on what the wrong try got wrong.')
+    trivial='It was always right, so the question is too trivial. Write a harder variant, one'
+            ' that it would get right in 35 to 65 of 100 tries.',
+    harder='That is too often. Write a harder variant: add complexity, or bring in something'
+           ' new that the student has to deal with.',
+    easier='It is out of reach. Write an easier variant: a sub-problem of this one, or the '
+           'same with fewer steps or conditions.',
+    like_it='That is about right. Write a variant that takes as much thought, and turns on '
+            'what the wrong try got wrong.')
 
 def wish(rate:float, # the share of the student's tries that were right
          settings:Turns=None) -> str:
     "A key of `WISHES`."
+    if rate == 0: return 'easier'
     if rate == 1: return 'trivial'
-    return 'harder' if rate > (settings or Turns()).too_easy else 'easier' if rate == 0 else 'like_it'
+    return 'harder' if rate > (settings or Turns()).too_easy else 'like_it'
 
-# %% ../../nbs/06_adapt/stones.ipynb #0000000d
+# %% ../../nbs/06_adapt/stones.ipynb #041fbd5e
 TURN = '''
 Here are a task, a question that you have written for it, and the answer that counts as right.
 {task}
@@ -67,47 +74,61 @@ Here are a task, a question that you have written for it, and the answer that co
 {wrong}
 Look at what the student can do and where it goes wrong.
 {wish}
-Keep the core task of the question, as a natural progression of it. The new one must stand by itself, without this one, and have exactly one right answer.
+Keep the core task of the question, as a natural progression of it. The new one must stand by \
+itself, without this one, and have exactly one right answer.
 {turn}
 Work the answer out step by step, and write it as the task wants it written.
 Reply with one JSON object and nothing else:
 {"input": "the question", "output": "the whole answer"}
 '''
 
-# %% ../../nbs/06_adapt/stones.ipynb #0000000e
+# %% ../../nbs/06_adapt/stones.ipynb #5f403d8c
 def next_prompt(task:Task, s:Sample, right:str, wrong:str, # as `try_out` gives them
                 turn:int, settings:Turns=None) -> str:
     "What the teacher is asked after a question was tried."
     cfg = settings or Turns()
     said = f'A student tried it {cfg.m} times and was right {round(s.pass_rate*cfg.m)} times.'
-    tries = dict(right=block('right_try', right), wrong=block('wrong_try', wrong))
     shown = dict(question=block('question', s.input), solution=block('solution', s.output or s.answer))
+    tries = dict(right=block('right_try', right), wrong=block('wrong_try', wrong))
     return fill(TURN, task=task_block(task), report=said, wish=WISHES[wish(s.pass_rate, cfg)],
                 turn=f'It will be question {turn} of this chain.', **shown, **tries)
 
-# %% ../../nbs/06_adapt/stones.ipynb #00000012
-def _write(task, teacher, passages, heads, turn, pattern, cfg, report):
+# %% ../../nbs/06_adapt/stones.ipynb #3d8bfb35
+def _next_questions(task, teacher, heads, turn, cfg, lost): # heads: by passage
     "The next question of every chain, as the teacher writes it."
-    if not heads: return [replace(s, origin=f'turn {turn}') for s in generate(task, teacher, passages, range(len(passages)), pattern, cfg, report)]
-    found = first_readable(teacher, [next_prompt(task, *head, turn, cfg) for head in heads.values()], read_sample, cfg, report, A_SAMPLE)
-    report['attempts'] += len(found); report['unusable'] += sum(f is None for f in found)
-    return [Sample(*f, origin=f'turn {turn}', parent=s.id, passage=p) for f, (p, (s, _, _)) in zip(found, heads.items()) if f]
+    prompts, written = [next_prompt(task, *head, turn, cfg) for head in heads.values()], []
+    found = ask_samples(teacher, prompts, cfg, lost)
+    for f, (passage, (s, _, _)) in zip(found, heads.items()):
+        if f: written.append(Sample(*f, origin=f'turn {turn}', parent=s.id, passage=passage))
+    return written
 
-# %% ../../nbs/06_adapt/stones.ipynb #00000013
-def stepping_stones(task:Task, teacher:Teacher, student, passages:list[Passage], # one for each chain
-                    settings:Turns=None, held:list[str]=None, # test questions to keep clear of; None: the task's own
-                    report:Counter=None) -> list[Sample]:     # is filled with what became of the turns
-    "The questions of all chains that the student solves now and then, with their pass rates; origin is the turn, parent the question before."
-    cfg, report = settings or Turns(), Counter() if report is None else report
-    if not passages: raise UserError(f'{task.path or task.name}: there are no passages to write about', 'check `passages` in the task file')
-    seen, held = Seen(cfg.duplicate, cfg.shingle), held_out(task, held, cfg)
-    pattern, heads, kept = find_pattern(task, teacher, cfg), {}, []
+def _first_questions(task, teacher, passages, turn, cfg, lost):
+    pattern = find_pattern(task, teacher, cfg)
+    written = generate(task, teacher, passages, range(len(passages)), pattern, cfg, lost)
+    return [replace(s, origin=f'turn {turn}') for s in written]
+
+# %% ../../nbs/06_adapt/stones.ipynb #0413073c
+def stepping_stones(task:Task, teacher:Teacher, student,
+                    passages:list[Passage],           # one for each chain
+                    settings:Turns=None,
+                    held=None,                        # a `HeldOut` or test questions; None: the task's own
+                    lost:Counter=None) -> list[Sample]: # is filled with what became of the turns
+    "The questions that the student solves now and then; their parents are the questions before."
+    cfg = settings or Turns()
+    if lost is None: lost = Counter()
+    if not passages:
+        what = f'{task.path or task.name}: there are no passages to write about'
+        raise UserError(what, 'check `passages` in the task file')
+    seen, held, heads, kept = Seen(cfg.duplicate, cfg.shingle), held_out(task, held, cfg), {}, []
     for turn in range(1, cfg.turns + 1):
-        fresh = _write(task, teacher, passages, heads, turn, pattern, cfg, report)
-        fresh = _screen(fresh, seen, held, report, {s.id: s.input for s, _, _ in heads.values()})
-        results = try_out(task, student, vote(task, teacher, fresh, settings=cfg, report=report), cfg)
-        heads |= {s.passage: (s, right, wrong) for s, right, wrong in results}
-        kept += [s for s, _, _ in results if cfg.keep[0] <= s.pass_rate <= cfg.keep[1]]
-        report[f'turn {turn}'] += len(results)
-    report['kept'] = len(kept)
+        if heads: fresh = _next_questions(task, teacher, heads, turn, cfg, lost)
+        else: fresh = _first_questions(task, teacher, passages, turn, cfg, lost)
+        parents = {s.id: s.input for s, _, _ in heads.values()}
+        voted = vote(task, teacher, screen(fresh, seen, held, lost, parents), cfg, lost)
+        tried = try_out(task, student, voted, cfg)
+        for s, right, wrong in tried:
+            heads[s.passage] = s, right, wrong
+            if cfg.lowest <= s.pass_rate <= cfg.highest: kept.append(s)
+        lost[f'turn {turn}'] += len(tried)
+    lost['kept'] = len(kept)
     return kept
