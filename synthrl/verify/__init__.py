@@ -116,7 +116,8 @@ def as_it_stands(completion:str, label:str, strict:bool=False,
 def _verdict(kind, said, label, gold, answer, same, strict):
     "The verdict for what was said: with the gold and the answer read, and whether they agree."
     if gold and answer and same: return Verdict.correct
-    if as_it_stands(said, label, strict, answer): return Verdict.correct
+    told = gold and answer and label == gold.value # a label that is nothing but its answer
+    if not told and as_it_stands(said, label, strict, answer): return Verdict.correct
     if kind == 'text' and not said.strip() + label.strip(): return Verdict.correct
     if not (gold and answer): return Verdict.unparseable
     if same is None: return Verdict.timed_out

@@ -29,6 +29,7 @@ def to_number(m:re.Match # of a number
              ) -> str:
     "The number written one way: `-1234.5`, `3/4`, `50%`."
     if len(m[0]) > 400: return m[0] # nobody's answer
+    if m[0].isdecimal(): return str(int(m[0]))
     digits = str(int(re.sub(r'\D', '', m['int'] or '0')))
     if m['dec']: digits = f"{digits}.{m['dec'][1:]}"
     for word in m['scale'].lower().split(): digits = f'{Decimal(digits).scaleb(_zeros[word]):f}'
@@ -108,10 +109,13 @@ def number_in(place:str, rule:str='') -> str|None:
 _sum = re.compile(r'(?<=[a-z*\d])(?<!\bis)\s\([^()=]*\d\s?[-+*/×÷x]\s?\d[^()=]*\)\W*\Z')
 _apart = re.compile(r'\n|\.\s')
 
-def last_number(s:str) -> str|None:
+def last_number(s:str, tail:int=150) -> str|None: # tail: characters that are looked at first
     "The last number in a text; None where it is one of several, or a part of a formula."
-    end = _sum.sub('', plain_numbers(s[-500:]))
+    end = plain_numbers(s[-tail:])
+    if ')' in end[-9:]: end = _sum.sub('', end)
     found = list(_number.finditer(end))
+    near = found and found[-1].start() > 70 # what stands before it is in sight, too
+    if tail < min(len(s), 2000) and not near: return last_number(s, 2000)
     while found and denied(end, found[-1].start()): found.pop()
     if not found or in_formula(end, found[-1]): return None
     beside = found[1:] and not _apart.search(end[found[-2].end():found[-1].start()])
@@ -127,4 +131,5 @@ def _unmarked(text):
 
 def read_number(text:str, labels=(), question:str='') -> Answer|None:
     "The marked number, or the one after \"the answer is\", or the last one."
+    if text.isdecimal() and len(text) < 20: return Answer(str(int(text)), 'all of it')
     return read_answer(text, number_in, _unmarked)

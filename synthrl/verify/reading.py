@@ -107,6 +107,7 @@ _words = ['answer', 'ans', 'respuesta', 'réponse', 'antwort', 'risposta', 'resp
 _signs = ['đáp án', '正确选项', '正確選項', '答案', '答え', '回答', '解答', '正解',
           '정답', '답변', '답', 'উত্তর', 'उत्तर', 'الإجابة', 'الجواب', 'คำตอบ']
 _keys = ['ans', *_words[2:], *_signs, 'correct', 'best', 'right', 'final', 'my'] # what a phrase begins with
+_ascii_keys = list(filter(str.isascii, _keys))
 _phrase = re.compile(rf"""(?:\b(?:{'|'.join(_words)})(?:'s(?=\s)|\b)|{'|'.join(_signs)}
     |\b(?:correct|best|right|final|my)\s(?:option|choice|letter|label|result|value|decision|verdict)\b)
     (?:[^\n.:=]{{0,80}}?(?:\b(?:is|are|be|es|est|ist|é|è|adalah|jest)\b|[:=ঃ।是为為は은는]|คือ|है|هي|هو|là)
@@ -122,7 +123,8 @@ def phrased(text:str,
             even_not:bool=False # also where it says what the answer is not? `not applicable` can be one
            ) -> Answer|None:
     "What follows the last \"the answer is\", in one of several languages, to the end of the line."
-    for i, _ in last_first(text.lower(), _keys):
+    keys = _ascii_keys if text.isascii() else _keys
+    for i, _ in last_first(text.lower(), keys):
         m = _phrase.match(text, i)
         if not m: continue
         line = text[m.end():m.end()+2000].lstrip(' \t*_#:\r\n').split('\n', 1)[0].strip(' *_')
