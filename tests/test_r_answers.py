@@ -1,4 +1,5 @@
 "Cases that a fresh reading of 00b and 01 found: they failed before it."
+
 import pytest
 from synthrl.verify.algebra import equal
 from synthrl.verify import judge
