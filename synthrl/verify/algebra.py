@@ -49,8 +49,7 @@ def look(a:str, b:str) -> bool|None: # two tidied expressions
     "The verdict where no algebra is needed; None where it is."
     if not a or not b: return False
     if _bare(a) == _bare(b): return True
-    seen = _same_number(a, b)
-    if seen is not None: return seen
+    if (seen := _same_number(a, b)) is not None: return seen
     said, other = _words(a), _words(b)
     if said or other: return (said or a.casefold()) == (other or b.casefold())
     return False if max(len(a), len(b)) > 200 or _cut.search(a) or _cut.search(b) else None
@@ -84,14 +83,13 @@ _money = re.compile(r'([-+]?) ?(?:\\(?=\$))?([$£€¥₹]) ?')
 _tail = re.compile(r'''(?:(?<=[\d)}!])|(?<=\\pi)|(?<=\\pi[ ]))[ ]?(?=
     \\(?:text|mathrm)\{ | \\Omega | \^\\circ[ ][CF] | [^\x00-\x7f] | (?<=[ ])[A-Za-z]{3}
     | [A-Za-z]{2}(?![A-Za-z]) | (?<=\d[ ])[A-Za-z](?![A-Za-z]))''', re.X)
-_short = re.compile(r'[A-Za-z]{1,2}(?![A-Za-z])')
 
 def _measured(s):
     "(value, unit) of a quantity, with '' for no unit."
     if m := _money.match(s): return m[1] + s[m.end():], m[2]
     if not (m := _tail.search(s)): return s, ''
     value, tail = s[:m.start()], s[m.end():]
-    short = _short.match(tail)
+    short = re.match('[A-Za-z]{1,2}(?![A-Za-z])', tail)
     if short and short[0] not in _units: return s, ''
     unit = _unit(tail)
     return (s, '') if unit is None else (value, unit)
@@ -110,13 +108,12 @@ def _is_asked(s, value):
     return len(letters) == len(set(letters)) and arithmetic(_measured(value)[0]) is not None
 
 # %% ../../nbs/01_verify/algebra.ipynb #b311cb37
-_relation = re.compile(r'[<>]|\\[lg]e(?![a-z])')
 _second = re.compile(r'[\d}] [A-Za-z](?:_\w)?$')
 
 def _solved(s):
     "The value in an equation; all of it where it has none or several, None where it is not solved."
     first, *others = split(s, '=') or [s]
-    if not others or len(split(s)) > 1 or _relation.search(s): return s
+    if not others or len(split(s)) > 1 or '<' in s or '>' in s: return s
     if any(map(_second.search, others[:-1])): return None # x = 2 y = 3
     last = others[-1]
     return last if _is_asked(first, last) or settle(first, last) else None
@@ -224,8 +221,7 @@ def _worth(a, b):
 # %% ../../nbs/01_verify/algebra.ipynb #d34802d3
 _longest = 1000 # characters of an expression
 
-@lru_cache(2**14)
-def _by_algebra(a, b, seconds): return _workers.equal(a, b, seconds)
+_by_algebra = lru_cache(2**14)(_workers.equal)
 
 @lru_cache(2**14)
 def _at_once(gold, answer):
@@ -237,9 +233,7 @@ def _at_once(gold, answer):
     pair = _worth(*_sides(a, b)) if seen is None else None
     return (None, pair) if pair else (bool(seen), None)
 
-def equal(gold:str, answer:str, # two expressions
-          seconds:float=1.0 # of processor time; on an idle machine a verdict is there within twice that
-         ) -> bool|None:
+def equal(gold:str, answer:str, seconds:float=1.0) -> bool|None: # seconds of processor time
     "Whether two expressions mean the same; None when that could not be found out in time."
     seen, pair = _at_once(gold, answer)
     return _by_algebra(*pair, seconds) if pair else seen
@@ -248,7 +242,6 @@ def equal_all(pairs:list, seconds:float=1.0) -> list: # (gold, answer) each; sec
     "`equal` for many pairs; what needs algebra keeps all workers busy."
     verdicts = [_at_once(*pair)[0] for pair in pairs]
     hard = [i for i, verdict in enumerate(verdicts) if verdict is None]
-    if not hard: return verdicts
     with ThreadPoolExecutor(_workers.n) as pool:
         found = pool.map(lambda i: equal(*pairs[i], seconds), hard)
         for i, verdict in zip(hard, found): verdicts[i] = verdict

@@ -30,7 +30,6 @@ def _in_latex(s):
 
 # %% ../../nbs/01_verify/formula.ipynb #312377f0
 _circle = r'(?:\^ ?(?:\{ ?\\circ ?\}|\\circ)|\\degrees?(?![a-z]))'
-_fonts = 'text|mathrm|textbf|mathbf|textit|boldsymbol|textrm|mbox'
 _rewritings = [(re.compile(pattern), to) for pattern, to in [
     (r',\\! ?|\{,\}', ','),
     (r'\\(?:left|right|displaystyle)(?![a-z]) ?|\\!', ''),
@@ -43,7 +42,7 @@ _rewritings = [(re.compile(pattern), to) for pattern, to in [
     (r'\\varnothing(?![a-z])|\\\{ ?\\\}', r'\\emptyset'),
     (r'\\(begin|end) ?\{(?:[pb]?matrix|array)\}(?: ?\{[clr| ]*\})?', r'\\\1{pmatrix}'),
     (r'^([A-Za-z]) ?\\in ?(?=[\[(\\])', r'\1='),
-    (rf'\\(?:{_fonts}) ?\{{ ?([^{{}}]*)\}}', r'\\text{\1}'),
+    (r'\\(?:text(?:bf|it|rm)?|math(?:rm|bf)|boldsymbol|mbox) ?\{ ?([^{}]*)\}', r'\\text{\1}'),
     (r'^\\text\{(?=[A-Za-z]\}|[^{}]*[\d(])([^{}]*)\}$', r'\1'),
     (r'(?<![\d.^_])(\d{1,3}) (?=\d{3}(?![\d/]))', r'\1'),
     (r'(?<=\d) ?(?:\\text\{ ?percent ?\}|percent(?![a-z]))', r'\\%'),
@@ -71,8 +70,7 @@ def tidy(s:str) -> str: # a LaTeX or plain expression, at most a few hundred cha
     return _around.sub('', re.sub(' +', ' ', s))
 
 # %% ../../nbs/01_verify/formula.ipynb #fd1ae5f3
-def split(s:str, at:str=',;' # the characters that part
-         ) -> list|None:
+def split(s:str, at:str=',;') -> list|None: # at: the characters that part
     "The parts between commas outside of brackets; None where a bracket closes that never opened."
     found, deep = [''], 0
     for c in s:
@@ -146,8 +144,7 @@ def opaque(s:str) -> str:
     return _one_thing.sub(_as_letter, s)
 
 # %% ../../nbs/01_verify/formula.ipynb #4db412e8
-names = {*_greek, 'varepsilon', 'varphi', 'hbar', 'ell'}
-letter = rf'(?:\\(?:{"|".join(sorted(names))})(?![a-z])|q_\{{?\d+\}}?|[A-Za-z])'
+letter = rf'(?:\\(?:{"|".join(_greek)}|varepsilon|varphi|hbar|ell)(?![a-z])|q_\{{?\d+\}}?|[A-Za-z])'
 _function = r'\\((?:sin|cos|tan|ln|log|exp)(?:sq)?)(?![a-z])'
 _product = rf'((?>\d+(?:\.\d+)?(?: ?{letter})*|(?:{letter} ?)+)(?![(^!/{{]))' # as in \sin 2x
 _pythonic = [(re.compile(pattern), to) for pattern, to in [
