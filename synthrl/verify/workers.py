@@ -116,8 +116,10 @@ class _Worker:
         self.ready = False
 
     def line(self):
-        "The next line it says; None when it has ended."
-        return json.loads(self.proc.stdout.readline() or 'null')
+        "The next line it says; None when it has ended, which is waited for."
+        said = self.proc.stdout.readline()
+        if not said: self.close()
+        return json.loads(said or 'null')
 
     def started(self):
         "Whether it lives and has sympy loaded; waits for that."
@@ -127,13 +129,13 @@ class _Worker:
     def ask(self, *question):
         "True, False, or None when no answer came in time."
         try: print(json.dumps(question), file=self.proc.stdin, flush=True)
-        except OSError: return None
+        except OSError: return self.close()
         return self.line()
 
     def close(self):
         "End the process now."
         self.proc.kill()
-        self.proc.communicate()
+        self.proc.wait()
 
 # %% ../../nbs/01_verify/workers.ipynb #97feb634
 class Workers:
