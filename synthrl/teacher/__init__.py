@@ -12,7 +12,7 @@ from fastcore.basics import patch, store_attr
 from .ledger import PRICES, Budget, Cost, Ledger, Reply, mend_texts, price, price_of, read_prices
 from .ledger import request_key
 from .reply import read_object
-from .send import BudgetReached, Job, Sender, runs
+from .send import BudgetReached, Request, Sender, runs
 from ..task.progress import Panel
 from ..task import UserError
 from .wire import TRANSPORTS, Address, find_address, find_endpoint, find_key
@@ -115,7 +115,7 @@ def _missing(self:Teacher, wanted, n) -> list:
     jobs = []
     for k, r in wanted.items():
         left = [i for i in range(n) if i not in have[k]]
-        jobs += [Job(k, r, first, m) for first, m in runs(left)]
+        jobs += [Request(k, r, first, m) for first, m in runs(left)]
     return jobs
 
 @patch
@@ -137,7 +137,7 @@ async def _fetch(self:Teacher, jobs, wanted, n, failures):
         if not others: return
         await asyncio.wait(others)
         jobs = self._missing(wanted, n)
-        given_up = {(request_key(self.endpoint, j.request), j.first) for j in mine}
+        given_up = {(request_key(self.endpoint, j.body), j.first) for j in mine}
         jobs = [j for j in jobs if (j.key, j.first) not in given_up]
 
 @patch
