@@ -7,50 +7,49 @@ __all__ = ['Fault', 'Refused', 'Rejected', 'Moved', 'read_status', 'unreached', 
 
 # %% ../../nbs/03_teacher/faults.ipynb #b1048fab
 import email.utils, math, socket, ssl, time
+from dataclasses import dataclass
 from datetime import timezone
 from urllib.parse import urljoin, urlsplit, urlunsplit
 from ..task import UserError
 from .address import scrub
-from .refusal import Said, fault_of, is_quota, named, read_said
+from .refusal import Said, fault_of, is_quota, named, quoted, read_said
 
 # %% ../../nbs/03_teacher/faults.ipynb #09b3e4a0
+@dataclass(eq=False)
 class Fault(Exception):
     "An attempt that brought no reply, though another one may."
-    def __init__(self, reason:str,     # in two words, as it is reported
-                 wait:float=None,      # seconds the server asks for
-                 busy:bool=False,      # too much at once, or gone
-                 lost:bool=False,      # perhaps answered and billed
-                 text:str='',          # what was said
-                 strange:bool=False):  # what answers here is no chat endpoint, or none at all
-        super().__init__(reason)
-        self.reason, self.wait, self.busy, self.lost = reason, wait, busy, lost
-        self.text, self.strange = text, strange
-        self.spoken = reason.startswith('HTTP') or reason == 'error in the reply' # does it say so itself?
-        self.turned_away = busy and self.spoken
+    reason: str           # in two words, as it is reported
+    wait: float = None    # seconds the server asks for
+    busy: bool = False    # too much at once, or gone
+    lost: bool = False    # perhaps answered and billed
+    text: str = ''        # what was said
+    strange: bool = False # what answers here is no chat endpoint, or none at all
 
+    @property
+    def spoken(self): return self.reason.startswith('HTTP') or self.reason == 'error in the reply'
+    @property
+    def turned_away(self): return self.busy and self.spoken
+
+@dataclass(eq=False)
 class Refused(Exception):
     "The endpoint will not answer this one question."
-    def __init__(self, reason:str,    # in two words, as it is reported
-                 text:str='',         # what was said
-                 sure:bool=True):     # do its words say that it is the prompt?
-        super().__init__(reason)
-        self.reason, self.text, self.sure = reason, text, sure
+    reason: str           # in two words, as it is reported
+    text: str = ''        # what was said
+    sure: bool = True     # do its words say that it is the prompt?
 
+@dataclass(eq=False)
 class Rejected(Exception):
     "The endpoint refuses a request, and it is not clear what of it."
-    def __init__(self, said:Said,     # what it said
-                 error:UserError,     # what the user is told if it is the endpoint
-                 trial:bool=True):    # may it be the parameters?
-        super().__init__(said.text)
-        self.said, self.error, self.trial = said, error, trial
+    said: Said            # what it said
+    error: UserError      # what the user is told if it is the endpoint
+    trial: bool = True    # may it be the parameters?
 
+@dataclass(eq=False)
 class Moved(Exception):
     "The endpoint is at another path of the same host."
-    def __init__(self, url:str):
-        super().__init__('moved')
-        self.url = url
+    url: str
 
-# %% ../../nbs/03_teacher/faults.ipynb #e3b05524
+# %% ../../nbs/03_teacher/faults.ipynb #0792d285
 def _date(text):
     "Seconds since 1970 of an HTTP date."
     when = email.utils.parsedate_to_datetime(text)
@@ -72,7 +71,7 @@ def _retry_after(headers) -> float|None:
         seconds = _seconds(headers.get(name, ''), headers)
         if seconds is not None and math.isfinite(seconds): return max(0., seconds/unit)
 
-# %% ../../nbs/03_teacher/faults.ipynb #6f23e25d
+# %% ../../nbs/03_teacher/faults.ipynb #6166eb04
 def _redirect(status, headers, endpoint):
     "Where a redirect leads: to a path of the same host, which is taken, or where the user must want to go."
     place = urljoin(f'{endpoint}/chat/completions', headers.get('location') or '')
@@ -86,7 +85,7 @@ def _redirect(status, headers, endpoint):
     return UserError(f'{endpoint}: it sends requests on to {scrub(base)}',
                      'give that as base_url if you trust it with your key')
 
-# %% ../../nbs/03_teacher/faults.ipynb #d01e2877
+# %% ../../nbs/03_teacher/faults.ipynb #2b122a05
 _mend = {401: 'set OPENAI_API_KEY to a key of this endpoint', 403: 'use a key that may use this model',
          402: 'add credit to the account, or wait until its limit is lifted; every reply so far is kept',
          404: "check the model's name and base_url", 405: 'check base_url', 413: 'give shorter prompts'}
@@ -99,7 +98,7 @@ def _whose(status, said):
     if fault in ('too long', 'refused'): return Refused(fault, text)
     if fault == 'perhaps refused' and 400 <= status < 500: return Refused('refused', text, sure=False)
 
-# %% ../../nbs/03_teacher/faults.ipynb #e5dcfe5e
+# %% ../../nbs/03_teacher/faults.ipynb #227382d0
 def read_status(status:int, body, headers, endpoint:str, model:str,
                 sent=() # names of the parameters that were sent
                ) -> Exception:
@@ -122,7 +121,7 @@ def read_status(status:int, body, headers, endpoint:str, model:str,
     if status == 200: return Fault('error in the reply', text=text)
     return Rejected(said, error, trial=status in (400, 422))
 
-# %% ../../nbs/03_teacher/faults.ipynb #ba472bdb
+# %% ../../nbs/03_teacher/faults.ipynb #cdf2c665
 def unreached(e:BaseException) -> str:
     "The reason for a connection that was not made, in two words."
     for _ in range(20):
@@ -156,7 +155,7 @@ def read_exception(e:Exception, endpoint:str, model:str, sent=()) -> Exception:
         return UserError(f'{endpoint}: the request could not be sent ({what})', 'check base_url')
     return e
 
-# %% ../../nbs/03_teacher/faults.ipynb #bcc5f69d
+# %% ../../nbs/03_teacher/faults.ipynb #0bf68626
 _nobody = {'unknown host': ('there is no host of that name', 'check base_url and the network'),
            'TLS failed': ('no safe connection can be made',
                           'check base_url: http or https, and the certificate'),
@@ -171,5 +170,4 @@ _nobody = {'unknown host': ('there is no host of that name', 'check base_url and
 def nobody(f:Fault, endpoint:str) -> UserError:
     "What to say where an endpoint has never answered."
     what, mend = _nobody.get(f.reason, (f.reason, 'check base_url'))
-    text = f' ({f.text})' if f.text else ''
-    return UserError(f'{endpoint}: {what}{text}', f'{mend}; every reply so far is kept')
+    return UserError(f'{endpoint}: {what}{quoted(f.text, " ({})")}', f'{mend}; every reply so far is kept')

@@ -11,6 +11,7 @@ from collections import defaultdict, deque
 from fastcore.basics import patch, store_attr
 from ..task import UserError
 from .faults import Fault, nobody
+from .refusal import quoted
 
 # %% ../../nbs/03_teacher/pace.ipynb #8156cdde
 class Gate:
@@ -34,8 +35,9 @@ class Gate:
         else: self.ok += 1
         if (total := self.ok + self.busy) < self.limit: return
         share, self.ok, self.busy = self.busy/total, 0, 0
-        rise = self.cap/16 if share < .5 else 0
-        self.limit = min(self.cap, max(1, self.limit*(1 - share/2) + rise))
+        self.limit *= 1 - share/2
+        if share < .5: self.limit += self.cap/16
+        self.limit = min(self.cap, max(1, self.limit))
 
 # %% ../../nbs/03_teacher/pace.ipynb #bebc2163
 stuck = 8 # requests turned away in a row
@@ -51,7 +53,8 @@ def wait(self:Gate, now:float) -> float: # by the clock of the event loop
     "Seconds until the next request may go: infinity where another one has to come back first."
     if self.pause > now: return self.pause - now
     full = len(self.flying) >= int(self.limit)
-    return math.inf if full or (self.flying and self.is_stuck()) else 0.
+    if full or (self.flying and self.is_stuck()): return math.inf
+    return 0.
 
 @patch
 def works(self:Gate):
@@ -108,10 +111,9 @@ def missed(self:Gate, request, f:Fault, now:float) -> float:
     if f.turned_away: request.turned += 1
     if not (f.turned_away and moving): request.tries += 1
     if f.turned_away: self._turned_away(f, now)
-    said = f' ({f.text})' if f.text else ''
     if (f.wait or 0) > 900:
         alone = f'{f.reason}, and wants to be left alone for {f.wait/60:.0f} minutes'
-        raise UserError(f'{self.endpoint}: {alone}{said}',
+        raise UserError(f'{self.endpoint}: {alone}{quoted(f.text, " ({})")}',
                         'run the same command again then; every reply so far is kept')
     if self._is_gone(request, f): raise nobody(f, self.endpoint)
     seconds = _delay(request, f, moving)
@@ -130,8 +132,8 @@ def _turned_away(self:Gate, f, now):
         seconds = backoff(self.probes)
     self.pause = now + max(f.wait or 0, seconds)
     if self.probes <= self.retries: return
-    said = f': {f.text}' if f.text else ''
-    raise UserError(f'{self.endpoint}: {self.model} gets {f.reason} and nothing else{said}',
+    said = f'{self.model} gets {f.reason} and nothing else{quoted(f.text)}'
+    raise UserError(f'{self.endpoint}: {said}',
                     'run the same command again later; every reply so far is kept')
 
 @patch
@@ -155,7 +157,6 @@ def too_many(self:Gate, key:bytes, reason:str, text:str='',
     self.refused.add(key)
     n, most = len(self.refused), self.refusals or (20 if sure or self.alive else 3)
     if n < most: return None
-    if not error:
-        said = f': {text}' if text else ''
-        error = UserError(f'{self.endpoint}: {self.model} gets {reason}{said}', 'see what it says')
+    said = f'{self.endpoint}: {self.model} gets {reason}{quoted(text)}'
+    error = error or UserError(said, 'see what it says')
     return UserError(f'{error} ({n} questions in a row; `refusals` is how many may be)')
