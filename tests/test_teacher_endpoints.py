@@ -259,8 +259,8 @@ def two(url, cache, budget, n, count=2):
 
 def test_two_processes_pay_once(cache):
     with Server(delay=.1) as s:
-        assert two(s.url, cache, 0, 300, 3) == ['300']*3
-        assert len(s.log()) == 300 and max(Counter(s.questions()).values()) == 1
+        assert two(s.url, cache, 0, 150, 3) == ['150']*3
+        assert len(s.log()) == 150 and max(Counter(s.questions()).values()) == 1
 
 @pytest.mark.parametrize('faults', [{}, dict(p500=.05, cut=.05)])
 def test_two_processes_have_one_budget(cache, faults):

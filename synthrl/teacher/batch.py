@@ -49,7 +49,7 @@ class Request:
     path: str = ''       # where it was sent
     most: Cost = None    # the most it can cost
     row: int = None      # the ledger's, which reserves that
-    limit: object = None # its timeout, while it is under way
+    timeout: object = None # its end, while it is under way
     timer: object = None # its alarm, while it rests
 
     def move(self, state:str):

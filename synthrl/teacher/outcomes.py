@@ -62,7 +62,7 @@ def _learn(s, request, replies):
     s.terms.accepted(request, body)
     if len(replies) == 1 < fit(body, request.terms).get('n', 1):
         s.terms.adopt(request.kind, dict(n=1), say=False)
-    for r in s.gate.answered(request, s.loop.time()): s.limit(r)
+    for r in s.gate.answered(request, s.loop.time()): s.shorten(r)
 
 # %% ../../nbs/03_teacher/outcomes.ipynb #16e0a368
 def missed(s, request, fault):

@@ -141,7 +141,7 @@ async def attempt(self:Sender, request):
         if request.state == 'under way': request.move('stopped')
     finally:
         self.gate.flying.discard(request)
-        request.limit = None
+        request.timeout = None
         if self.scouts.get(request.kind) is request: del self.scouts[request.kind]
         self.queue.changed()
 
@@ -161,16 +161,16 @@ async def post(self:Sender, request):
     body = fit(self.body(request), request.terms)
     patience = self.gate.patience(request, patience_floor, self.timeout)
     try:
-        async with asyncio.timeout(patience) as request.limit:
+        async with asyncio.timeout(patience) as request.timeout:
             return await post(self.client, request.path, body, self.endpoint, self.model)
     except TimeoutError: return Fault('timed out', busy=True, lost=True)
 
 @patch
-def limit(self:Sender, request):
+def shorten(self:Sender, request):
     "Now that it is known how long such a request takes, it need not wait longer."
-    if not request.limit or request.limit.expired(): return
+    if not request.timeout or request.timeout.expired(): return
     patience = self.gate.patience(request, patience_floor, self.timeout)
-    request.limit.reschedule(request.sent + patience)
+    request.timeout.reschedule(request.sent + patience)
 
 @patch
 def beat(self:Sender):
