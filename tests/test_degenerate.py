@@ -248,7 +248,8 @@ echoes = [
     '<answer>',
     '<answer>...</answer>',
     '{"answer": "A, B, C or D"}',
-    'The last line of your response should be of the form Answer: $ANSWER (without quotes) where $ANSWER is the answer to the problem.',
+    'The last line of your response should be of the form Answer: $ANSWER (without quotes) '
+    'where $ANSWER is the answer to the problem.',
     r'Put your final answer within \boxed{}.',
     'Answer with A, B, C or D.',
     'Please answer yes or no.',

@@ -18,7 +18,7 @@ from synthrl.tiny import problems, teacher as tiny_teacher
 
 modules = [importlib.import_module(m.name) for m in pkgutil.walk_packages(synthrl.__path__, 'synthrl.')]
 methods = 'search match fullmatch findall finditer sub subn split'.split()
-# a tenfold text may take 12 times as long, a text of 100,000 characters half a second; below .15 s it is noise
+# a tenfold text may take 12 times as long, a text of 100,000 characters half a second; .15 s is noise
 growth, most, floor = 12, 0.5, 0.15
 
 # --- clocks ----------------------------------------------------------------------------------------------

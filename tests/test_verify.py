@@ -298,7 +298,8 @@ def test_an_unguarded_script_is_run_once_and_ends(tmp_path):
 def test_workers_end_with_a_killed_parent(tmp_path):
     (tmp_path / 'train.py').write_text(
         script
-        + 'import time; from synthrl.verify.algebra import _workers; print(_workers.idle.queue[0].proc.pid, flush=True); time.sleep(60)'
+        + 'import time; from synthrl.verify.algebra import _workers; '
+        + 'print(_workers.idle.queue[0].proc.pid, flush=True); time.sleep(60)'
     )
     p = subprocess.Popen(
         [sys.executable, 'train.py'],

@@ -20,7 +20,8 @@ def _read(value):
     if isinstance(value, bool): raise ValueError
     if not isinstance(value, str): return value
     if value.lower() in ('none', 'null'): return None
-    return float(value)
+    number = float(value)
+    return int(number) if number.is_integer() else number
 
 def _number(kind, words, **limits):
     return Annotated[kind, Field(description=words, **limits), BeforeValidator(_read)]

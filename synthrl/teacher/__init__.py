@@ -13,7 +13,7 @@ from .ledger import Budget, Cost, Ledger, Reply
 from .prices import PRICES, Prices, check_budget, price, price_of, read_prices
 from .question import plan, request_key
 from .reply import read_object
-from .send import BudgetReached, Job, Sender, runs
+from .send import BudgetReached, Request, Sender, runs
 from .told import Watch, cost_line, missing_line
 from ..task import UserError
 from .wire import TRANSPORTS, Address, find_address, find_endpoint, find_key
@@ -90,7 +90,7 @@ def _missing(self:Teacher, wanted, n) -> list:
     jobs = []
     for k, r in wanted.items():
         left = [i for i in range(n) if i not in have[k]]
-        for first, m in runs(left): jobs.append(Job(k, r, first, m))
+        for first, m in runs(left): jobs.append(Request(k, r, first, m))
     return jobs
 
 @patch
