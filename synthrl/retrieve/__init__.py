@@ -7,7 +7,7 @@ __all__ = ['BM25', 'passages_for', 'build_library', 'open_library', 'library_of'
            'SHOWN', 'Passage', 'pieces', 'iter_passages', 'read_passages']
 
 # %% ../../nbs/02_retrieve/retrieve.ipynb #34e06cc5
-import json, os, random, shutil
+import json, os, random, shutil, sys
 from array import array
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,6 +19,16 @@ from .documents import SHOWN, Passage, describe_files, iter_passages, pieces, re
 # %% ../../nbs/02_retrieve/retrieve.ipynb #7281f9b4
 _all_ = ['tokens', 'SHOWN', 'Passage', 'pieces', 'iter_passages', 'read_passages']
 
+# %% ../../nbs/02_retrieve/retrieve.ipynb #47318881
+def _engine():
+    "bm25s's class of an index, imported without numba."
+    had = sys.modules.get('numba')
+    if not had: sys.modules['numba'] = None
+    try: from bm25s import BM25 as Engine
+    finally:
+        if not had: del sys.modules['numba']
+    return Engine
+
 # %% ../../nbs/02_retrieve/retrieve.ipynb #896169c3
 def _numbers(passages, vocab): # vocab: words to numbers; new words are entered
     "The words of each passage, by number."
@@ -28,8 +38,7 @@ def _numbers(passages, vocab): # vocab: words to numbers; new words are entered
 
 def _index(rows, vocab): # the numbers of the words of each passage
     "A bm25s index with 64-bit scores: k1 = 1.5, b = 0.75, Lucene's weights."
-    from bm25s import BM25 as Engine
-    engine = Engine(method='atire', idf_method='lucene', csc_backend='scipy', dtype='float64')
+    engine = _engine()(method='atire', idf_method='lucene', csc_backend='scipy', dtype='float64')
     if not vocab: rows, vocab = [[0]]*len(rows), {'': 0} # punctuation alone: a word that no search has
     engine.index((rows, vocab), show_progress=False)
     return engine
@@ -168,8 +177,7 @@ def open_library(folder='' # a library's folder, or an index that `build_library
                 ) -> BM25:
     "A library ready to be searched: memory-mapped where it is an index, else read and kept."
     if not (folder and _is_index(folder)): return BM25(read_passages(folder))
-    from bm25s import BM25 as Engine
-    engine = Engine.load(folder, mmap=True, load_corpus=True, show_progress=False, verbosity=0)
+    engine = _engine().load(folder, mmap=True, load_corpus=True, show_progress=False, verbosity=0)
     return BM25(_Rows(engine.corpus), engine)
 
 # %% ../../nbs/02_retrieve/retrieve.ipynb #830ccd75

@@ -12,7 +12,8 @@ from synthrl.verify.reading import Answer, denied, joined, read_answer
 
 # %% ../../nbs/01_verify/word.ipynb #8dd89986
 _no_good = re.compile(r"""[)\]*]{0,3}(?:,[^,.\n]{1,80},)?(?:[\s,(]{0,3}
-    (?:not\s(?:correct|right)|wrong|incorrect)|\s?(?:(?:is|are|was|can|could|would|should|be|been|has|have|seems|does|do)\s?){1,3}
+    (?:not\s(?:correct|right)|wrong|incorrect)|\s?
+    (?:(?:is|are|was|can|could|would|should|be|been|has|have|seems|does|do)\s?){1,3}
         (?:not|n['’]t|wrong|incorrect|false|no\b|ruled|excluded|eliminated|rejected|unlikely|less))""", re.X)
 _asked = re.compile(r'[^.!?\n]{0,80}\?')
 
