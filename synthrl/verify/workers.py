@@ -137,7 +137,7 @@ class _Worker:
         self.proc.kill()
         self.proc.wait()
 
-# %% ../../nbs/01_verify/workers.ipynb #97feb634
+# %% ../../nbs/01_verify/workers.ipynb #fd3c3631
 class Workers:
     "Workers, started when first needed and replaced when they die."
     def __init__(self, n:int=0): # processes; 0: one a core, at most 8
