@@ -83,7 +83,7 @@ def _timed(gold, answer, seconds):
     "The comparison, or None when its processor time is up."
     from signal import ITIMER_PROF, ITIMER_VIRTUAL, SIGVTALRM, setitimer, signal
     signal(SIGVTALRM, _ring)
-    setitimer(ITIMER_PROF, seconds + 0.3)
+    setitimer(ITIMER_PROF, seconds + 0.2)
     try:
         setitimer(ITIMER_VIRTUAL, seconds, 0.1)
         try: return _algebra(gold, answer)
