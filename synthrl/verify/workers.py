@@ -83,7 +83,7 @@ def _timed(gold, answer, seconds):
     "The comparison, or None when its processor time is up."
     from signal import ITIMER_PROF, ITIMER_VIRTUAL, SIGVTALRM, setitimer, signal
     signal(SIGVTALRM, _ring)
-    setitimer(ITIMER_PROF, seconds + 0.3)
+    setitimer(ITIMER_PROF, seconds + 0.2)
     try:
         setitimer(ITIMER_VIRTUAL, seconds, 0.1)
         try: return _algebra(gold, answer)
@@ -137,7 +137,7 @@ class _Worker:
         self.proc.kill()
         self.proc.wait()
 
-# %% ../../nbs/01_verify/workers.ipynb #97feb634
+# %% ../../nbs/01_verify/workers.ipynb #fd3c3631
 class Workers:
     "Workers, started when first needed and replaced when they die."
     def __init__(self, n:int=0): # processes; 0: one a core, at most 8
