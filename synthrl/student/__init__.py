@@ -60,14 +60,6 @@ class ServerStudent:
 
     def close(self): self.folder.cleanup()
 
-# %% ../../nbs/05_student/student.ipynb #cbf3860d
-class _Sampler(Teacher):
-    "A teacher whose requests carry `top_p`."
-    top_p = 1.
-    def _request(self, prompt, more):
-        if self.top_p < 1: more = more | dict(top_p=self.top_p)
-        return super()._request(prompt, more)
-
 # %% ../../nbs/05_student/student.ipynb #6cc29b67
 def _told(text, finish): return Completion(text, 0, finish == 'stop') # a server counts tokens by the call
 
@@ -75,9 +67,8 @@ def _told(text, finish): return Completion(text, 0, finish == 'stop') # a server
 def _chat(self:ServerStudent, prompts, n, seed, top_p, **how):
     "Answers from the chat address."
     kw = dict(cache=Path(self.folder.name)/'replies.sqlite', seed=seed) | self.kw
-    with _Sampler(self.model, **kw) as teacher:
-        teacher.top_p = top_p
-        replies = teacher.replies(prompts, n, **how)
+    if top_p < 1: how['top_p'] = top_p
+    with Teacher(self.model, **kw) as teacher: replies = teacher.replies(prompts, n, **how)
     return [[_told(r.text, r.finish) for r in rs] for rs in replies]
 
 @patch

@@ -74,9 +74,9 @@ def _check_key(self:Teacher, needed=False):
 
 # %% ../../nbs/03_teacher/teacher.ipynb #c5bbd988
 @patch
-def _plan(self:Teacher, prompts, temperature, max_tokens=None, schema=None):
+def _plan(self:Teacher, prompts, temperature, max_tokens=None, schema=None, top_p=None):
     "Each prompt's key, and the request of each key."
-    more = dict(temperature=temperature, max_tokens=max_tokens, seed=self.seed)
+    more = dict(temperature=temperature, max_tokens=max_tokens, seed=self.seed, top_p=top_p)
     return plan(self.endpoint, self.model, prompts, schema, **more)
 
 def count(jobs) -> int:
@@ -168,10 +168,11 @@ def replies(self:Teacher, prompts:list,  # strings, or lists of chat messages
             n:int=1,                     # answers to each
             temperature:float=0.7,       # paper 1: generation and votes
             max_tokens:int=None,         # of one answer; None: the endpoint's own limit
-            schema:dict=None             # JSON schema of an answer, for endpoints that know how
+            schema:dict=None,            # JSON schema of an answer, for endpoints that know how
+            top_p:float=None             # share of the probability that is sampled from; None: all of it
            ) -> list[list[Reply]]:
     "The replies to each prompt; fewer than `n` where some could not be had: see `failures`."
-    keys, wanted = self._plan(prompts, temperature, max_tokens, schema)
+    keys, wanted = self._plan(prompts, temperature, max_tokens, schema, top_p)
     jobs, failures = self._begin(wanted, n), []
     if jobs: self._wait(self._submit(jobs, wanted, n, failures), jobs)
     return self._end(keys, wanted, n, failures)

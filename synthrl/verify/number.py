@@ -8,7 +8,8 @@ __all__ = ['to_number', 'same_number', 'number_in', 'last_number', 'read_number'
 # %% ../../nbs/01_verify/number.ipynb #ac85c22d
 import re
 from decimal import Decimal
-from .algebra import close, rational
+from unicodedata import normalize
+from .algebra import arithmetic, close, rational, tidy
 from .reading import Answer, denied, first_sentence, joined, read_answer, without_remarks
 
 # %% ../../nbs/01_verify/number.ipynb #290d058f
@@ -45,8 +46,12 @@ _latex = [(re.compile(pattern), new) for pattern, new in (
     (r'\\[dtc]?frac\s?(?:\{\s?(?=-?\d+\s?\}\s?\{\s?\d+\s?\})|(?=\d\s?\d))', ' '),
     (r'(?<=\d)\s?\}\s?\{\s?(?=\d+\s?\})', '/'))]
 
+_fractions = {ord(c): ' ' + normalize('NFKC', c).replace('\u2044', '/') for c in '½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞'}
+_fractions[0x2044] = '/'
+
 def plain_numbers(s:str) -> str:
-    "Numbers as one writes them outside of LaTeX."
+    "Numbers as one writes them outside of LaTeX, ½ as 1/2."
+    if not s.isascii(): s = s.translate(_fractions)
     if '\\' in s or '{' in s or '~' in s:
         for pattern, new in _latex: s = pattern.sub(new, s)
     return s
@@ -78,20 +83,29 @@ def several(s:str, m:re.Match, n:re.Match) -> bool:
 # %% ../../nbs/01_verify/number.ipynb #ff3a0f78
 _goes_on = re.compile(r'''(?:\\right)?\)?\s?\^(?!\s?\{?\s?(?:\\circ|(?:st|nd|rd|th)\b))|\s?[-+*×·]\s?[b-z]\b
     |\s?(?:[*/×÷·]\s?[-($\\{]{0,3}\d|x(?=\s\d)|\\(?:times|cdot|div|pm|sqrt|pi|d?frac)\b|[π√])
-    |\)?\(\d|e[-+]?\d|[²³¹⁰-⁹¼-¾⅐-⅞⁄!]''', re.I | re.X)
+    |\)?\(\d|e[-+]?\d|[²³¹⁰-⁹⁻!]''', re.I | re.X)
 _begins = re.compile(r'''(?:\\(?!text|q?quad)[A-Za-z]+(?:\[\d\])?\s?[({]?|√\(?
-    |\d\s?(?:[-+*×x÷/^]|\\times|\\cdot)\s?[{$]?)\s?\Z''', re.X)
+    |\de[-+]?|\d\s?(?:[-+*×x÷/^]|\\times|\\cdot)\s?[{$]?)\s?\Z''', re.X)
 
 def in_formula(s:str, m:re.Match) -> bool:
     "Is a number only a part of a formula?"
     return bool(_goes_on.match(s, m.end()) or _begins.search(s[max(0, m.start()-20):m.start()]))
+
+# %% ../../nbs/01_verify/number.ipynb #c6dfa153
+_power = re.compile(r'(?<=\d)(?:e|\s?(?:[x×*]|\\times)\s?10\s?\^)\s?\{?([-+]?\d{1,3})\}?')
+
+def worked_out(s:str) -> str:
+    "What a formula of numbers comes to; '' where it takes more than arithmetic, or more than 15 digits."
+    value = arithmetic(tidy(_power.sub(r' \\times 10^{\1}', s)).strip(' *_`$.'))
+    if value is None or not abs(value) < 1e15: return ''
+    return f'{Decimal(f"{value:.15g}"):f}'
 
 # %% ../../nbs/01_verify/number.ipynb #4fd29960
 # x = 15, y = 16
 _unknowns = re.compile(r'\d\W{0,9}(?:[,;&]|\b(?:or|and)\b)\W{0,9}[A-Za-z]\w?\s?=\s?[-$\\]?\d')
 
 def number_in(place:str, rule:str='') -> str|None:
-    "The number in a marked place, after its last `=`; '' where several stand there, or a formula."
+    "The number in a marked place, after its last `=`; '' where several stand there, or more than arithmetic."
     s, value = place[:1000], None
     if rule not in ('boxed', 'fbox', '<answer>'): s = first_sentence(s) or s
     s = without_remarks(s)
@@ -102,11 +116,12 @@ def number_in(place:str, rule:str='') -> str|None:
         if not found: continue
         if found[1:] and several(plain, *found[:2]): return ''
         if not in_formula(plain, found[0]): return to_number(found[0])
-        value = ''
+        value = value or worked_out(part)
     return value
 
 # %% ../../nbs/01_verify/number.ipynb #6eac5b2e
 _sum = re.compile(r'(?<=[a-z*\d])(?<!\bis)\s\([^()=]*\d\s?[-+*/×÷x]\s?\d[^()=]*\)\W*\Z')
+_range = re.compile(r'\d\s?[-–/:]\s?\d') # a range, a score, a date
 _apart = re.compile(r'\n|\.\s')
 
 def last_number(s:str, tail:int=150) -> str|None: # tail: characters that are looked at first
@@ -117,7 +132,8 @@ def last_number(s:str, tail:int=150) -> str|None: # tail: characters that are lo
     near = found and found[-1].start() > 70 # what stands before it is in sight, too
     if tail < min(len(s), 2000) and not near: return last_number(s, 2000)
     while found and denied(end, found[-1].start()): found.pop()
-    if not found or in_formula(end, found[-1]): return None
+    if not found: return None
+    if in_formula(end, found[-1]): return None if _range.search(s) else worked_out(s) or None
     beside = found[1:] and not _apart.search(end[found[-2].end():found[-1].start()])
     if beside and several(end, *found[-2:]): return None
     return to_number(found[-1])
