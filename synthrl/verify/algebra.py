@@ -96,7 +96,7 @@ def _measured(s):
 
 # %% ../../nbs/01_verify/algebra.ipynb #61b6d78a
 _letter = rf'(?:[A-Z]{{2}}|{letter})'
-_asked = re.compile(rf'(?:(?:\\(?:sin|cos|tan))?{_letter}[-+:/,]?)+')
+_asked = re.compile(rf'(?:(?:\\(?:sin|cos|tan))?(?>{_letter})[-+:/,]?)++') # nothing is tried again
 _brackets = re.compile(r'[ ()\[\]{}|]|\\frac')
 
 def _is_asked(s, value):

@@ -92,11 +92,14 @@ def in_formula(s:str, m:re.Match) -> bool:
     return bool(_goes_on.match(s, m.end()) or _begins.search(s[max(0, m.start()-20):m.start()]))
 
 # %% ../../nbs/01_verify/number.ipynb #c6dfa153
-_power = re.compile(r'(?<=\d)(?:e|\s?(?:[x×*]|\\times)\s?10\s?\^)\s?\{?([-+]?\d{1,3})\}?')
+_scientific = re.compile(r"""([-+]?\d+(?:\.\d+)?)                      # 1.5
+    (?:e|\s?(?:[x×*]|\\times|\\cdot)\s?10\s?\^)\s?\{?([-+]?\d{1,3})\}?  # × 10^3""", re.I | re.X)
 
 def worked_out(s:str) -> str:
     "What a formula of numbers comes to; '' where it takes more than arithmetic, or more than 15 digits."
-    value = arithmetic(tidy(_power.sub(r' \\times 10^{\1}', s)).strip(' *_`$.'))
+    plain = tidy(s).strip(' *_`$.')
+    if m := _scientific.fullmatch(plain): return f'{Decimal(m[1]).scaleb(int(m[2])):f}'
+    value = arithmetic(plain)
     if value is None or not abs(value) < 1e15: return ''
     return f'{Decimal(f"{value:.15g}"):f}'
 
