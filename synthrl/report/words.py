@@ -69,11 +69,12 @@ def meanings() -> dict[str, str]:
     return found
 
 # %% ../../nbs/11_report/words.ipynb #338d21f5
-def percent(x, digits=1):
+def percent(x, digits=1): # a share; digits after the point
     if x is None: return '–'
     return f'{100*x:.{digits}f} %'
 
-def points(ci): return f'{100*ci[0]:.1f} to {100*ci[1]:.1f}'
+def points(ci): # the ends of an interval, as shares
+    return f'{100*ci[0]:.1f} to {100*ci[1]:.1f}'
 
 def number(x):
     "One value as text."
