@@ -19,8 +19,8 @@ from ..train import GRPO
 # %% ../../nbs/11_report/words.ipynb #f4871c62
 STAGE_WORDS = dict(
     passages='passages', initial='initial samples', synth='adapted samples', scored='pass rates',
-    heldout='pass rates of human questions', train='choice of what to train on', model='training',
-    eval='evaluation', figures='pictures')
+    human='human questions', heldout='pass rates of human questions', train='choice of what to train on',
+    model='training', eval='evaluation', figures='pictures')
 
 PART_WORDS = {
     '': 'the run', 'plan': 'who takes part, and how much', 'synthesis': 'writing the samples',
@@ -46,7 +46,7 @@ WORDS = dict(
     # who takes part
     student='the model that learns', teacher='the model that writes',
     base_url="the teacher's address", backend="the student's engine", selected='samples trained on',
-    policy='which samples are chosen', heldout='human questions scored too',
+    policy='which samples are chosen', heldout='human questions scored too', human='human questions',
     refusals='refusals in a row that stop the run', preset='preset', seed='seed', task='task')
 
 # %% ../../nbs/11_report/words.ipynb #231dd48b
