@@ -3,7 +3,7 @@ Seconds are the processor's, so that neighbours do not count.
 
     .venv/bin/python tests/bench_retrieve.py [passages on disk]
 """
-import json, resource, shutil, sys, tempfile, time
+import resource, shutil, sys, tempfile, time
 from pathlib import Path
 
 import numpy as np

@@ -1,6 +1,6 @@
 "One-step-wrong versions of right answers: a digit, sign, exponent, unit, bracket or element changed."
 
-import cmath, math, random, re, zlib
+import cmath, random, re, zlib
 from pathlib import Path
 
 here = Path(__file__).parent

@@ -1,7 +1,6 @@
 "What a policy could say to every question: all the options, the template, many boxes, nothing. None is paid."
 
 import itertools, json, random, re
-from collections import Counter
 from pathlib import Path
 import pytest
 from synthrl.task import Task, data_path

@@ -1,15 +1,12 @@
 "More of a newcomer's first hour: what was walked into with own tasks, settings and folders."
-import json, os, time
-from types import SimpleNamespace
+import json, os
 import pytest
-import synthrl.run
-from synthrl.run.gold import check
 from synthrl.cli import main
 from synthrl.run.folder import Job, Stage, fingerprint
 from synthrl.teacher.ledger import Reply
 from synthrl.run import choose
 from synthrl.synthesize import Synthesis, first_readable
-from synthrl.task import Task, UserError, read_test
+from synthrl.task import UserError
 
 PLAIN = 'name = "n"\ndescription = "d"\noutput_format = "After ####."\nanswer = "number"\n'
 

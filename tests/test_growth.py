@@ -9,12 +9,10 @@ import ast, importlib, inspect, json, pkgutil, random, re, signal, time, types
 from collections import defaultdict
 from itertools import product
 from pathlib import Path
-import pytest
 import synthrl
 from synthrl import retrieve, synthesize, task, verify
-from synthrl.teacher import reply, wire
-from synthrl.verify import algebra as equal
-from synthrl.tiny import problems, teacher as tiny_teacher
+from synthrl.teacher import wire
+from synthrl.tiny import teacher as tiny_teacher
 
 modules = [importlib.import_module(m.name) for m in pkgutil.walk_packages(synthrl.__path__, 'synthrl.')]
 methods = 'search match fullmatch findall finditer sub subn split'.split()

@@ -15,8 +15,7 @@ from synthrl.task import Sample, Task, UserError
 from synthrl.train import GRPO, count_steps
 from synthrl.adapt.stones import Turns, next_prompt, try_out
 
-try: from synthrl.run.summary import results
-except ImportError: from synthrl.run import _results as results # where the room is still one page
+from synthrl.run.summary import results
 
 
 # 1. updates

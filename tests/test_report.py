@@ -1,7 +1,6 @@
 "The page a run ends with: whole at every stage, in words, without a network, on a telephone, at night."
-import html, json, os, re, shutil, subprocess
+import html, json, re, shutil, subprocess
 from html.parser import HTMLParser
-from pathlib import Path
 import pytest
 from synthrl.report import pictures as pictures_page, write_report
 from synthrl.run import Run, choose, make_figures, run
@@ -190,7 +189,7 @@ def test_no_raw_keys(tmp_path):
     seen = Page(text).text
     assert not re.findall(r'\b[a-z]+(?:_[a-z]+)+\b', seen) and not re.findall(r'\b[a-z]+\.[a-z]+\b', seen)
     said = ('too like a test question', 'too little agreement of the votes', 'brand new reason',
-            'tokens sent', 'share of the readable votes that the majority needs', 'half of them 12 to 15')
+            'tokens sent', 'share of the readable votes that a majority needs', 'half of them 12 to 15')
     for words in said: assert words in seen, words
     assert '<code>synthesis.min_agreement</code>' in text
 

@@ -1,6 +1,6 @@
 "The teacher against a server with faults: what is paid is kept, what passes is survived, the rest is told."
 
-import asyncio, json, os, random, re, signal, sqlite3, subprocess, sys, time
+import asyncio, json, random, signal, sqlite3, subprocess, sys, time
 from collections import Counter
 from pathlib import Path
 import pytest

@@ -73,10 +73,11 @@ def _settings(settings):
 def show_details(s:dict, # a run's summary
                  settings:dict):
     "Cost, training, times, losses, settings and versions, in tables that open."
-    seconds, versions = {}, s.get('versions')
+    seconds = {}
     for name, took in (s.get('seconds') or {}).items(): seconds[stage_in_words(name)] = took
     parts = [_facts('Teacher: calls, tokens, cost', s.get('teacher')), _facts('Training', s.get('grpo')),
              _facts('Seconds a stage', seconds), _losses(s.get('reports')), _settings(settings)]
+    versions = s.get('versions')
     if versions:
         table = make_table('Versions', ['package', 'version'], versions.items())
         parts.append(_fold('Versions', table))

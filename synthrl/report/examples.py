@@ -35,15 +35,17 @@ def _rewrites(samples):
 
 def _families(samples, n=4):
     "Questions that were rewritten, each followed by its rewrites; else the first ones."
-    rewrites, kinds = _rewrites(samples), dict(harder=[], easier=[])
+    rewrites = _rewrites(samples)
+    made_into = dict(harder=[], easier=[])
     for s in samples:
         if s.id not in rewrites: continue
         origin = rewrites[s.id][0].origin
-        if origin in kinds: kinds[origin].append(s)
-    both = [found[:n//2] for found in kinds.values() if found]
-    out = []
-    for s in list(chain(*zip(*both))) or samples[:n]: out += [s, *rewrites.get(s.id, [])]
-    return out
+        if origin in made_into: made_into[origin].append(s)
+    both = [found[:n//2] for found in made_into.values() if found]
+    chosen = list(chain(*zip(*both))) or samples[:n]   # one of each kind in turn
+    shown = []
+    for s in chosen: shown += [s, *rewrites.get(s.id, [])]
+    return shown
 
 # %% ../../nbs/11_report/examples.ipynb #33479e1f
 SAMPLE_HEAD = ['made as', 'question', 'label', 'votes that agree', 'student solves', 'passage']

@@ -21,7 +21,8 @@ from ..train import read_log
 class RunFiles:
     "The files of a run's folder that count, each read once."
     def __init__(self, folder, stale=()): # the folder; stages whose files do not count
-        self.folder, self.stale, self._rows, self._samples = Path(folder), stale or (), {}, {}
+        self.folder, self.stale = Path(folder), stale or ()
+        self._rows, self._samples = {}, {}
 
     def rows(self, stage:str) -> list[dict]:
         "The rows of a stage's file; none where it is stale or not there."
@@ -44,7 +45,9 @@ class RunFiles:
         return read_log(self.folder/'model'/'log.jsonl')
 
 # %% ../../nbs/11_report/pictures.ipynb #23665e45
-def _known(samples, name): return any(getattr(s, name) is not None for s in samples)
+def _have(samples, name):
+    "Is this known of any of the samples?"
+    return any(getattr(s, name) is not None for s in samples)
 
 def _is_first(s): return s.origin == 'generate'
 
@@ -61,12 +64,13 @@ def _rated(files):
     elif len(first) == len(scored): groups = {'initial': first}
     else: groups = {'initial': first, 'with the adapted': scored}
     groups = _beside(files, groups)
-    return {name: samples for name, samples in groups.items() if _known(samples, 'pass_rate')}
+    return {name: samples for name, samples in groups.items() if _have(samples, 'pass_rate')}
 
 def _written(files):
     "The samples that there are, for how long they are."
     made = files.samples('synth', 'initial')
-    first, later = list(filter(_is_first, made)), list(filterfalse(_is_first, made))
+    first = list(filter(_is_first, made))
+    later = list(filterfalse(_is_first, made))
     name = 'adapted' if first else 'written'
     return _beside(files, {'initial': first, name: later})
 
@@ -82,11 +86,12 @@ def draw(folder, # a run's folder, or its files where they have been read
          stale=()) -> dict[str, Plot]: # stages whose files do not count
     "The pictures of what there is in a run's folder, by name."
     files = folder if isinstance(folder, RunFiles) else RunFiles(folder, stale)
-    made, plots = files.samples('synth', 'initial'), {}
+    made = files.samples('synth', 'initial')
+    plots = {}
     if rows := files.rows('eval'): plots['accuracy'] = _exam(rows)
     if groups := _rated(files): plots['pass_rates'] = plot_pass_rates(groups)
     if log := files.log(): plots['training'] = plot_training(log)
-    if _known(made, 'agreement'): plots['agreement'] = plot_agreement(made)
+    if _have(made, 'agreement'): plots['agreement'] = plot_agreement(made)
     if groups := _written(files): plots['lengths'] = plot_lengths(groups)
     return plots
 

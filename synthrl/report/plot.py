@@ -84,7 +84,8 @@ def _curve(ax, key, log, width):
     "One column over the steps, drawn and told: each step thin, the running mean thick."
     logged = [row for row in log if row.get(key) is not None]
     steps, values = [row['step'] for row in logged], [row[key] for row in logged]
-    mean, (title, top) = _smooth(values, width), CURVES[key]
+    mean = _smooth(values, width)
+    title, top = CURVES[key]
     ax.plot(steps, values, color=PALE, lw=.8)
     ax.plot(steps, mean, color=INK, lw=1.6)
     ax.set_ylim(0, top)

@@ -48,8 +48,8 @@ def _readings(m):
 
 def _model_tile(label, m):
     "One model's accuracy; also by the other reading, where there is one."
-    notes, (_, other) = [], _readings(m)
-    share = m.get(f'accuracy_{other}')
+    _, other = _readings(m)
+    notes, share = [], m.get(f'accuracy_{other}')
     if m.get('ci'): notes.append(f'95 % interval {points(m["ci"])} %')
     if share is not None: notes.append(f'{other} reading: {percent(share)}')
     return _tile(label, percent(m['accuracy']), *notes)
@@ -69,8 +69,9 @@ READINGS = ('Read {}: a strict reading counts an answer only where the task’s 
 
 def _how(s):
     "How the figures came about."
-    base, n = s['base'], s.get('counts', {}).get('test')
-    k, (mine, other) = base.get('k', 1), _readings(base)
+    base = s['base']
+    n, k = s.get('counts', {}).get('test'), base.get('k', 1)
+    mine, other = _readings(base)
     asked, each = 'the held-out questions', 'one greedy answer'
     if n: asked = f'{n:,} held-out questions'
     if k != 1: each = f'{k} answers'

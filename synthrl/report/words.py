@@ -19,8 +19,8 @@ from ..train import GRPO
 # %% ../../nbs/11_report/words.ipynb #f4871c62
 STAGE_WORDS = dict(
     passages='passages', initial='initial samples', synth='adapted samples', scored='pass rates',
-    heldout='pass rates of human questions', train='choice of what to train on', model='training',
-    eval='evaluation', figures='pictures')
+    human='human questions', heldout='pass rates of human questions', train='choice of what to train on',
+    model='training', eval='evaluation', figures='pictures')
 
 PART_WORDS = {
     '': 'the run', 'plan': 'who takes part, and how much', 'synthesis': 'writing the samples',
@@ -46,7 +46,7 @@ WORDS = dict(
     # who takes part
     student='the model that learns', teacher='the model that writes',
     base_url="the teacher's address", backend="the student's engine", selected='samples trained on',
-    policy='which samples are chosen', heldout='human questions scored too',
+    policy='which samples are chosen', heldout='human questions scored too', human='human questions',
     refusals='refusals in a row that stop the run', preset='preset', seed='seed', task='task')
 
 # %% ../../nbs/11_report/words.ipynb #231dd48b
@@ -69,11 +69,12 @@ def meanings() -> dict[str, str]:
     return found
 
 # %% ../../nbs/11_report/words.ipynb #338d21f5
-def percent(x, digits=1):
+def percent(x, digits=1): # a share; digits after the point
     if x is None: return '–'
     return f'{100*x:.{digits}f} %'
 
-def points(ci): return f'{100*ci[0]:.1f} to {100*ci[1]:.1f}'
+def points(ci): # the ends of an interval, as shares
+    return f'{100*ci[0]:.1f} to {100*ci[1]:.1f}'
 
 def number(x):
     "One value as text."

@@ -8,6 +8,7 @@ __all__ = ['LOSSES', 'why_unusable', 'is_tiny', 'look_again', 'why_no_signal']
 # %% ../../nbs/12_run/advice.ipynb #88d89e67
 from collections import Counter
 
+from .gold import plain
 from ..student import BUNDLED, ask_student
 from ..task import Task
 from ..verify import judge
@@ -33,12 +34,10 @@ def why_unusable(lost:Counter) -> str: # how many attempts were lost in which wa
     return f'{LOSSES[most]} ({", ".join(told)})'
 
 # %% ../../nbs/12_run/advice.ipynb #ddc95b99
-def _plain(text): return ' '.join(text.casefold().split())
-
 def is_tiny(task:Task) -> bool:
     "Is this the task of the laptop's stand-ins?"
     own = Task.load('word_problems')
-    return task.answer == own.answer and _plain(task.description) == _plain(own.description)
+    return task.answer == own.answer and plain(task.description) == plain(own.description)
 
 # %% ../../nbs/12_run/advice.ipynb #04e7201c
 def look_again(run, samples, # a run at work, see [stages](stages.ipynb), and samples that were never solved

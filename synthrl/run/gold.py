@@ -7,8 +7,6 @@ __all__ = ['MARK_RULES', 'explain', 'mark_of', 'written', 'shortened', 'read_eac
            'rows_of', 'check', 'table']
 
 # %% ../../nbs/12_run/gold.ipynb #33f5a05d
-from collections import Counter
-
 from ..retrieve import check_library, describe_library
 from ..task import KINDS, NotHere, Sample, Task, Unreachable, UserError
 from ..task import accepted, idle_columns, read_test, shown
@@ -72,8 +70,9 @@ def plain(text:str) -> str: return ' '.join(text.casefold().split())
 
 def _check_label(task, label):
     "Refuse a label that would be read as something else."
-    read, mend = explain(task, label), 'word it otherwise, or leave it out'
+    read = explain(task, label)
     if read and read.value.casefold() == label.strip().casefold(): return
+    mend = 'word it otherwise, or leave it out'
     if task.answer == 'choice': mend = 'give a letter for each option'
     other = read.value if read else 'nothing'
     raise UserError(f'{task.path or task.name}: `labels`: "{label}" would be read as {other}', mend)
@@ -92,7 +91,8 @@ def _check_labels(task):
 # %% ../../nbs/12_run/gold.ipynb #260754f9
 def row_numbers(numbers:list[int], most:int=5) -> str:
     "Some row numbers as text."
-    word, told = 'rows' if numbers[1:] else 'row', ', '.join(map(str, numbers[:most]))
+    word = 'rows' if numbers[1:] else 'row'
+    told = ', '.join(map(str, numbers[:most]))
     if numbers[most:]: told += f' and {len(numbers) - most:,} more'
     return f'{word} {told}'
 
@@ -101,19 +101,21 @@ def check_gold(task:Task,
               ) -> list[Sample]: # the rows
     "Refuse a task with a label or a gold answer that cannot be read: every comparison with it would be lost."
     _check_labels(task)
-    rows, more = read_test(task) if rows is None else rows, ''
+    if rows is None: rows = read_test(task)
     unread = [i for i, s in enumerate(rows, 1) if None in read_each(task, s)]
     if not unread: return rows
-    if unread[1:]: more = f' (and {row_numbers(unread[1:])})'
-    _gold(task, f'`test`, row {unread[0]}{more}', rows[unread[0]-1])
+    first, others, more = unread[0], unread[1:], ''
+    if others: more = f' (and {row_numbers(others)})'
+    _gold(task, f'`test`, row {first}{more}', rows[first-1])
 
 # %% ../../nbs/12_run/gold.ipynb #fdea0783
 def _note(task, s, found): # found: what was read out of its gold answers
     "What an author should know about readable answers."
-    mark, solution = mark_of(task), s.output and explain(task, s.output, s.input)
+    solution = explain(task, s.output, s.input) if s.output else None
     if s.answer and solution and solution.rule in MARK_RULES:
         agrees = [same(task.answer, a.value, solution.value) for a in found]
         if not any(agrees): return f'its solution says {solution.value}'
+    mark = mark_of(task)
     if s.origin == 'demo' and mark not in s.output: return f'output_format asks for {mark}, this has none'
     if found[0].rule.startswith('last '): return 'a guess: nothing marks it'
     return ''
@@ -175,8 +177,8 @@ def table(records:list[dict], # from `check`
     def short(text):
         if len(text) > width: text = text[:width-1] + '…'
         return text.replace('\n', ' ')
-    rows, widths, lines = [], [], []
+    rows, lines = [], []
     for r in records: rows.append((r['where'], short(r['question']), short(r['read']), r['rule'], r['note']))
-    for column in zip(*rows): widths.append(max(map(len, column)))
+    widths = [max(map(len, column)) for column in zip(*rows)]
     for row in rows: lines.append('  '.join(map(str.ljust, row, widths)).rstrip())
     return '\n'.join(lines)

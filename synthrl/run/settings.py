@@ -6,7 +6,7 @@
 __all__ = ['Name', 'PARTS', 'PRESETS', 'Plan', 'setting_names', 'choose']
 
 # %% ../../nbs/12_run/settings.ipynb #843f2bb1
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Annotated, Literal
 
 from pydantic import Field, InstanceOf, StringConstraints

@@ -75,7 +75,8 @@ def _pass_rates(files):
 def _agreement(samples):
     "The mean share of the teacher's votes that stand behind a label; None where nothing was voted on."
     shares = [s.agreement for s in samples if s.agreement is not None]
-    if shares: return round(sum(shares)/len(shares), 4)
+    if not shares: return None
+    return round(sum(shares)/len(shares), 4)
 
 # %% ../../nbs/12_run/summary.ipynb #1c18cb24
 def _paid(path):
@@ -111,15 +112,17 @@ def _versions():
 
 def _warnings(facts, scored): # of the training; the samples
     "What casts doubt on the training, and whether there was any."
-    found, silent, why = list(facts.get('warnings', [])), facts.get('zero_variance') or 0, no_signal(scored)
+    found, silent = list(facts.get('warnings', [])), facts.get('zero_variance') or 0
     if silent > .6: found.append(f'{silent:.0%} of the groups in training were all right or all wrong.')
+    why = no_signal(scored)
     if why: found.append(f'Nothing was trained: {why}.')
     return found
 
 # %% ../../nbs/12_run/summary.ipynb #ef3c6795
 def _stand_ins(plan):
     "What is not what it would be in a real run."
-    teacher, student, found = f'The teacher "{plan.teacher}"', f'The student "{plan.student}"', []
+    found = []
+    teacher, student = f'The teacher "{plan.teacher}"', f'The student "{plan.student}"'
     if plan.teacher == 'tiny':
         found.append(f'{teacher} is a program that comes with synthrl, not a language model. '
                      'For a real one: --teacher gpt-4o-mini, with OPENAI_API_KEY set.')
@@ -173,11 +176,12 @@ def summarize(run:Run) -> dict:
     files, rows = _files(run, old)
     records = {name: record for name, record in run.records.items() if name not in old}
     grpo, agreement = _of_training(run, records, old), _agreement(files['synth'] or files['initial'])
-    who = dict(task=run.task.name, recipe=run.recipe, preset=run.preset, seed=run.seed)
-    who |= dict(student=run.plan.student, folder=str(run.path))
-    counts = dict(counts=_count(files, len(rows or run.test)), pass_rate=_pass_rates(files))
-    scoring = dict(samples=len(files['scored']), per_question=run.parts['score'].n)
-    seconds = {name: record['seconds'] for name, record in records.items()}
-    return who | counts | dict(scoring=scoring) | results(rows) | dict(
-        teacher=_teacher_cost(run, agreement), grpo=grpo, seconds=seconds, versions=_versions(), stale=old,
-        stand_ins=_stand_ins(run.plan), warnings=_warnings(grpo, files['scored']), reports=_reports(records))
+    found = dict(task=run.task.name, recipe=run.recipe, preset=run.preset, seed=run.seed)
+    found |= dict(student=run.plan.student, folder=str(run.path))
+    found |= dict(counts=_count(files, len(rows or run.test)), pass_rate=_pass_rates(files))
+    found |= dict(scoring=dict(samples=len(files['scored']), per_question=run.parts['score'].n))
+    found |= results(rows)
+    found |= dict(teacher=_teacher_cost(run, agreement), grpo=grpo)
+    found |= dict(seconds={name: record['seconds'] for name, record in records.items()})
+    found |= dict(versions=_versions(), stale=old, stand_ins=_stand_ins(run.plan))
+    return found | dict(warnings=_warnings(grpo, files['scored']), reports=_reports(records))

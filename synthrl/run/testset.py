@@ -28,12 +28,14 @@ def _cases(task, rows):
 # %% ../../nbs/12_run/testset.ipynb #bbf18095
 def unequal(task:Task, rows:list[Sample]) -> list[tuple[int, str, str]]: # row, from 1; gold answer; verdict
     "The gold answers that are not found equal to themselves."
-    cases, answers, labels, questions, lost = _cases(task, rows), [], [], [], {}
+    cases = _cases(task, rows)
+    answers, labels, questions = [], [], []
     for i, _, answer in cases:
         answers.append(answer)
         labels.append(rows[i-1].label)
         questions.append(rows[i-1].input)
     verdicts = judge_all(task.answer, answers, labels, task.labels, questions)
+    lost = {} # an answer that is lost in both its forms is told once
     for (i, bare, _), verdict in zip(cases, verdicts):
         if verdict != 'correct': lost[i, bare] = i, bare, str(verdict.value)
     return list(lost.values())
@@ -82,12 +84,13 @@ def _power(n):
 # %% ../../nbs/12_run/testset.ipynb #a7739bd9
 def _balance(task, values): # for each row, its gold answers as they are read
     "How the right answers are spread, and what a model would get that always says the same."
-    counts, n, few = Counter(), len(values), task.answer in ('label', 'choice', 'yes_no')
+    counts, n = Counter(), len(values)
     for row in values: counts.update(set(row))
-    most, k = counts.most_common(1)[0]
+    commonest, k = counts.most_common(1)[0]
+    few = task.answer in ('label', 'choice', 'yes_no')
     told = counted(len(counts), 'different answer')
     if few: told = ', '.join(f'{value} {c/n:.0%}' for value, c in counts.most_common())
-    if few or k > max(1, .1*n): told += f'; always "{shortened(most, 30)}" would be right on {k/n:.0%}'
+    if few or k > max(1, .1*n): told += f'; always "{shortened(commonest, 30)}" would be right on {k/n:.0%}'
     said = set(map(plain, counts))
     never = [label for label in task.labels if plain(label) not in said]
     if few and never: told += f'; never: {", ".join(never)}'
@@ -102,11 +105,11 @@ def _is_quoted_list(text):
 
 def _spellings(task, rows):
     "Answers that differ in nothing but case and spaces."
-    groups = {}
     if task.answer in ('number', 'math'): return []
+    groups = {}
     for s in rows:
         for text in filter(None, accepted(s.answer)): groups.setdefault(plain(text), {})[text] = True
-    return [group for group in map(list, groups.values()) if group[1:]]
+    return [list(group) for group in groups.values() if len(group) > 1]
 
 # %% ../../nbs/12_run/testset.ipynb #e9b4170f
 def _twins(rows, values):
@@ -154,8 +157,9 @@ def _writing(task, rows, values):
     for i, s in enumerate(rows, 1):
         if values[i-1][1:]: several.append(i)
         if any(map(_is_quoted_list, accepted(s.answer))): quoted.append(i)
-    many = f'{counted(len(several), "row")} ({row_numbers(several)})'
-    if several: lines.append(f'several right answers, any of which counts: {many}')
+    if several:
+        many = f'{counted(len(several), "row")} ({row_numbers(several)})'
+        lines.append(f'several right answers, any of which counts: {many}')
     if quoted:
         mend = 'write ["this", "that"] without them'
         lines.append(f'a list in quotes is one answer: {row_numbers(quoted)}; {mend}')

@@ -45,34 +45,42 @@ def find_backend(backend:str='auto', base_url:str=None) -> str:
     raise UserError('student: neither vLLM nor transformers is installed', INSTALL)
 
 # %% ../../nbs/05_student/engines.ipynb #e8283bb6
+_answers = {'vllm': 'vLLM answers', 'transformers': "transformers' generate answers", '': 'nothing answers'}
+_trains = {'unsloth': 'Unsloth, TRL and vLLM train', 'trl': 'TRL alone trains', '': 'nothing trains'}
+
 @dataclass
 class Engines:
-    "What this machine will use, and why."
-    answers: str # 'vllm' or 'transformers'; '' where there is neither
-    trainer: str # 'unsloth' (with TRL and vLLM) or 'trl' (alone); '' where there is neither
-    why: str     # one line
+    "What a machine will use."
+    answers: str # vllm or transformers; '' where there is neither
+    trains: str  # unsloth (with TRL and vLLM) or trl (alone); '' where there is neither
+    why: str     # what is in the way of the better ones; '' where nothing is
+    mend: str = ''
 
-_names = {'vllm': 'vLLM', 'transformers': 'transformers', 'unsloth': 'Unsloth', 'trl': 'TRL', '': 'nothing'}
+    def told(self, where:str='',         # the place that answers, such as "on the CPU"
+             training:bool=True) -> str: # will there be any?
+        "The engines in a line."
+        line = f'{_answers[self.answers]} {where}'.rstrip()
+        if not training: return line
+        line += f'; {_trains[self.trains]}'
+        if self.why: line += f', for {self.why}'
+        return line
 
-def find_engines() -> Engines:
-    "What answers and what trains on this machine."
-    lane, answers = find_lane(), _answering()
-    told = dict(unsloth='vLLM answers; Unsloth, TRL and vLLM train',
-                trl=f"{_names[answers]} answers; TRL trains alone on transformers' generate, slower",
-                none='no training here')[lane or 'none']
-    if lane != 'unsloth': told = f'{told}: {_missing(FULL)}'
-    return Engines(answers, lane, told)
+# %% ../../nbs/05_student/engines.ipynb #9c25d2ee
+_names = dict(vllm='vLLM', unsloth='Unsloth', trl='TRL')
 
-def _answering():
-    "The engine that answers, or ''."
-    try: return find_backend()
-    except UserError: return ''
-
-def _missing(packages):
-    "Which of the packages there are not, in words."
-    absent = [_names[p] for p in packages if not is_here(p)]
+def _missing():
+    "Which packages a training as it is meant lacks, in words."
+    absent = [_names[p] for p in FULL if not is_here(p)]
+    if not absent: return ''
     plural = 'are' if len(absent) > 1 else 'is'
     return f'{" and ".join(absent)} {plural} not installed'
+
+def find_engines() -> Engines:
+    "What answers and what trains, by the packages that are installed."
+    try: answers = find_backend()
+    except UserError: answers = ''
+    missing = _missing()
+    return Engines(answers, find_lane(), missing, INSTALL if missing else '')
 
 # %% ../../nbs/05_student/engines.ipynb #be2783ea
 def on_gpu() -> bool:

@@ -153,7 +153,7 @@ def train(task:Task, student:str,    # a folder, a hub name, or "tiny"
     hush()
     settings, out, start = settings or GRPO(), Path(out).expanduser(), time.time()
     _check(student, samples, out)
-    if find_lane() == 'trl': say(f'train     {find_engines().why}')
+    if find_lane() == 'trl': say(f'train     {find_engines().told()}')
     room, work = fit_length(student, settings.max_length), out.with_name(f'.{out.name}.partial')
     open_work(work, _asked(task, student, samples, settings, seed))
     with quietly(): net, tok = load_trainable(student, settings)
