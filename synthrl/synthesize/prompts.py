@@ -129,6 +129,7 @@ def _read_keywords(text):
     words = [w.strip() for w in words if isinstance(w, str)]
     return list(filter(None, words)) or None
 
+# %% ../../nbs/04_synthesize/prompts.ipynb #329fa596
 def _no_keywords(task, teacher, tries, lost):
     "The error for a teacher that named none."
     if set(lost) == {'lost'}:
