@@ -105,7 +105,7 @@ def similarities(texts:list[str]):
     import numpy as np
     counts, df = [Counter(words_of(t)) for t in texts], Counter()
     for count in counts: df.update(count.keys())
-    column = {word: i for i, word in enumerate(df)}
+    column = dict(zip(df, range(len(df))))
     x = np.zeros((len(texts), len(df)))
     for row, count in zip(x, counts):
         for word, n in count.items():
