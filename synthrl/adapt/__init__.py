@@ -54,8 +54,9 @@ def rewrite(task:Task, teacher:Teacher, samples:list[Sample], # with `solved` se
             settings:Adapt=None, lost:Counter=None) -> list[Sample]:
     "One harder or easier version of each sample, as the teacher writes it: nothing is voted on yet."
     if lost is None: lost = Counter()
-    prompts, rewrites = [rewrite_prompt(task, s) for s in samples], []
-    for s, found in zip(samples, ask_samples(teacher, prompts, settings or Adapt(), lost)):
+    prompts = [rewrite_prompt(task, s) for s in samples]
+    written, rewrites = ask_samples(teacher, prompts, settings or Adapt(), lost), []
+    for s, found in zip(samples, written):
         origin = 'harder' if s.solved else 'easier'
         if found: rewrites.append(Sample(*found, origin=origin, parent=s.id, passage=s.passage))
     return rewrites
@@ -67,10 +68,12 @@ def adapt(task:Task, teacher:Teacher, student, samples:list[Sample], settings:Ad
     "The samples, then harder versions of those that the student solved, then easier versions of the others."
     cfg = settings or Adapt()
     if lost is None: lost = Counter()
-    seen, held = Seen(cfg.duplicate, cfg.shingle), held_out(task, held, cfg)
+    seen = Seen(cfg.duplicate, cfg.shingle)
     for s in samples: seen.add(s.input)
-    tried, parents = find_solved(task, student, samples, cfg), {s.id: s.input for s in samples}
-    fresh = screen(rewrite(task, teacher, tried, cfg, lost), seen, held, lost, parents)
+    tried = find_solved(task, student, samples, cfg)
+    written = rewrite(task, teacher, tried, cfg, lost)
+    parents = {s.id: s.input for s in samples}
+    fresh = screen(written, seen, held_out(task, held, cfg), lost, parents)
     voted = vote(task, teacher, fresh, cfg, lost)
     for s in voted: lost[s.origin] += 1
     lost['solved'] += sum(s.solved for s in tried)

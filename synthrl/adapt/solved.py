@@ -7,7 +7,6 @@ __all__ = ['Adapt', 'judged_answers', 'find_solved']
 
 # %% ../../nbs/06_adapt/solved.ipynb #20838273
 from dataclasses import replace
-from itertools import islice
 from ..task import Sample, Task
 from ..task.ranges import Count, settings
 from ..verify import judge_all
@@ -25,20 +24,20 @@ class Adapt(Synthesis):
 def judged_answers(task:Task, student,      # anything with `sample`, see synthrl.student
                    samples:list[Sample],
                    strict:bool=True,        # read an answer in its mark alone, where the task has one?
-                   **how                    # n, temperature, max_tokens and seed, as for `ask_student`
+                   **how                    # n, temperature, top_p, max_tokens and seed, as for `ask_student`
                   ) -> list[list[tuple[str, bool]]]:
     "For each sample the student's answers, and whether each is right."
     answers = ask_student(task, student, [s.input for s in samples], **how)
     texts, labels, questions = [], [], []
     for s, given in zip(samples, answers, strict=True):
-        for answer in given:
-            texts.append(answer.text)
-            labels.append(s.label)
-            questions.append(s.input)
+        texts += [answer.text for answer in given]
+        labels += [s.label]*len(given)
+        questions += [s.input]*len(given)
     strict = strict and task.has_mark
-    verdicts = judge_all(task.answer, texts, labels, task.labels, questions, strict=strict)
-    judged = zip(texts, [verdict == 'correct' for verdict in verdicts])
-    return [list(islice(judged, len(given))) for given in answers]
+    verdicts = iter(judge_all(task.answer, texts, labels, task.labels, questions, strict=strict))
+    rows = []
+    for given in answers: rows.append([(answer.text, next(verdicts) == 'correct') for answer in given])
+    return rows
 
 # %% ../../nbs/06_adapt/solved.ipynb #046dfbe6
 def find_solved(task:Task, student, samples:list[Sample], settings:Adapt=None) -> list[Sample]:

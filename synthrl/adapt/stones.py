@@ -35,10 +35,11 @@ def the_end(text:str, most:int) -> str:
 
 def try_out(task:Task, student, samples:list[Sample], settings:Turns=None) -> list[tuple]:
     "Each sample with its pass rate, a try that was right and one that was wrong ('' for none)."
-    cfg, tried = settings or Turns(), []
-    if not samples: return tried
+    cfg = settings or Turns()
+    if not samples: return []
     how = dict(n=cfg.m, temperature=cfg.heat, max_tokens=cfg.answer_tokens, seed=cfg.seed)
-    for s, row in zip(samples, judged_answers(task, student, samples, cfg.strict, **how)):
+    tried, judged = [], judged_answers(task, student, samples, cfg.strict, **how)
+    for s, row in zip(samples, judged):
         example = {True: '', False: ''}
         for text, right in reversed(row): example[right] = the_end(text, cfg.shown) # the first stays
         rate = sum(right for _, right in row) / cfg.m
@@ -87,25 +88,28 @@ def next_prompt(task:Task, s:Sample, right:str, wrong:str, # as `try_out` gives 
                 turn:int, settings:Turns=None) -> str:
     "What the teacher is asked after a question was tried."
     cfg = settings or Turns()
-    said = f'A student tried it {cfg.m} times and was right {round(s.pass_rate*cfg.m)} times.'
+    times = round(s.pass_rate*cfg.m)
+    said = f'A student tried it {cfg.m} times and was right {times} times.'
     shown = dict(question=block('question', s.input), solution=block('solution', s.output or s.answer))
     tries = dict(right=block('right_try', right), wrong=block('wrong_try', wrong))
     return fill(TURN, task=task_block(task), report=said, wish=WISHES[wish(s.pass_rate, cfg)],
                 turn=f'It will be question {turn} of this chain.', **shown, **tries)
 
 # %% ../../nbs/06_adapt/stones.ipynb #3d8bfb35
-def _next_questions(task, teacher, heads, turn, cfg, lost): # heads: by passage
-    "The next question of every chain, as the teacher writes it."
-    prompts, written = [next_prompt(task, *head, turn, cfg) for head in heads.values()], []
-    found = ask_samples(teacher, prompts, cfg, lost)
-    for f, (passage, (s, _, _)) in zip(found, heads.items()):
-        if f: written.append(Sample(*f, origin=f'turn {turn}', parent=s.id, passage=passage))
-    return written
-
 def _first_questions(task, teacher, passages, turn, cfg, lost):
+    "The question that begins each chain."
     pattern = find_pattern(task, teacher, cfg)
     written = generate(task, teacher, passages, range(len(passages)), pattern, cfg, lost)
     return [replace(s, origin=f'turn {turn}') for s in written]
+
+def _next_questions(task, teacher, heads, turn, cfg, lost): # heads: by passage
+    "The next question of every chain, as the teacher writes it."
+    prompts = [next_prompt(task, *head, turn, cfg) for head in heads.values()]
+    found, written = ask_samples(teacher, prompts, cfg, lost), []
+    for passage, sample in zip(heads, found):
+        parent = heads[passage][0].id
+        if sample: written.append(Sample(*sample, origin=f'turn {turn}', parent=parent, passage=passage))
+    return written
 
 # %% ../../nbs/06_adapt/stones.ipynb #0413073c
 def stepping_stones(task:Task, teacher:Teacher, student,
@@ -119,12 +123,14 @@ def stepping_stones(task:Task, teacher:Teacher, student,
     if not passages:
         what = f'{task.path or task.name}: there are no passages to write about'
         raise UserError(what, 'check `passages` in the task file')
-    seen, held, heads, kept = Seen(cfg.duplicate, cfg.shingle), held_out(task, held, cfg), {}, []
+    seen, held = Seen(cfg.duplicate, cfg.shingle), held_out(task, held, cfg)
+    heads, kept = {}, []
     for turn in range(1, cfg.turns + 1):
         if heads: fresh = _next_questions(task, teacher, heads, turn, cfg, lost)
         else: fresh = _first_questions(task, teacher, passages, turn, cfg, lost)
         parents = {s.id: s.input for s, _, _ in heads.values()}
-        voted = vote(task, teacher, screen(fresh, seen, held, lost, parents), cfg, lost)
+        fresh = screen(fresh, seen, held, lost, parents)
+        voted = vote(task, teacher, fresh, cfg, lost)
         tried = try_out(task, student, voted, cfg)
         for s, right, wrong in tried:
             heads[s.passage] = s, right, wrong

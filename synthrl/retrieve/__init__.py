@@ -104,7 +104,8 @@ def _add(found:dict, library, places, most:int, scores:dict):
 # %% ../../nbs/02_retrieve/retrieve.ipynb #0e2f473c
 def _draw(library, words, n, spare, pool, rng):
     "Passages for n samples in random order, and how many of them hold a keyword."
-    found, hits = {}, library.rank(_telling(library, words), pool)
+    hits = library.rank(_telling(library, words), pool)
+    found = {} # by text
     _add(found, library, rng.sample(list(hits), len(hits)), n + spare, hits)
     fit = len(found)
     if fit < n:
@@ -112,6 +113,7 @@ def _draw(library, words, n, spare, pool, rng):
         _add(found, library, rng.sample(others, min(len(others), pool - len(hits))), n, {})
     return list(found.values()), fit
 
+# %% ../../nbs/02_retrieve/retrieve.ipynb #ab872a79
 def _remark(keywords, fit, found, n):
     "What a user should know about the passages of n samples; '' where there is nothing to say."
     said = []
@@ -122,7 +124,8 @@ def _remark(keywords, fit, found, n):
         rest = 'the others are drawn at random'
         said.append(f'{fit:,} of the {found:,} hold one of the rarer keywords, {rest}')
     if found < n: said.append(f'{found:,} different ones for {n:,} samples, so some serve several times')
-    return said and f'passages: {"; ".join(said)}'
+    if not said: return ''
+    return f'passages: {"; ".join(said)}'
 
 # %% ../../nbs/02_retrieve/retrieve.ipynb #bf6dc19e
 def passages_for(keywords:list[str], library:BM25,
@@ -152,10 +155,11 @@ def _kept(passages, path):
 def build_library(passages, # an iterable of `Passage`, such as `iter_passages(folder)`
                   folder) -> Path: # where the index goes; it must not be there yet
     "Write a searchable library to disk; a folder half written is never left under its name."
-    folder, part, vocab = Path(folder), Path(f'{folder}.part'), {}
+    folder, part = Path(folder), Path(f'{folder}.part')
     if folder.exists(): raise UserError(f'{folder}: is there already', 'remove it or choose another folder')
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
+    vocab = {}
     rows = list(_numbers(_kept(passages, part/'corpus.jsonl'), vocab))
     if not vocab:
         raise UserError(f'{folder}: no passages to build it from', 'check `passages` in the task file')

@@ -167,11 +167,13 @@ def _some(paths):
 
 def _counted(kinds, named):
     "How many files there are of each kind, the most frequent first; some of their names where asked."
-    of, parts = {}, []
-    for path, kind in kinds.items(): of.setdefault(kind, []).append(path)
-    for kind, paths in sorted(of.items(), key=lambda x: (-len(x[1]), x[0])):
-        names = f' ({_some(paths)})' if named else ''
-        parts.append(f'{len(paths)} {kind}{names}')
+    of_kind = {}
+    for path, kind in kinds.items(): of_kind.setdefault(kind, []).append(path)
+    parts = []
+    for kind, paths in sorted(of_kind.items(), key=lambda x: (-len(x[1]), x[0])):
+        part = f'{len(paths)} {kind}'
+        if named: part += f' ({_some(paths)})'
+        parts.append(part)
     return ', '.join(parts)
 
 # %% ../../nbs/02_retrieve/documents.ipynb #37cd99d1

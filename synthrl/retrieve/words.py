@@ -39,7 +39,7 @@ def _marks_for(text):
 @cache
 def _piled(marks): # as `_marks` gives them
     "More than thirty marks in a row, the first thirty in a group."
-    return re.compile(f'([{marks}][{marks}]{{29}})[{marks}]++') # a mark apart: twice as fast
+    return re.compile(f'([{marks}][{marks}]{{29}})[{marks}]++') # `{{30}}` would take twice the time
 
 def _fold(text):
     "The text without the differences that a reader does not see."

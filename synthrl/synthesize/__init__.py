@@ -52,8 +52,10 @@ def attempt(task:Task, passages:list[Passage], i:int, # the number of the attemp
             pattern:str='', settings:Synthesis=None) -> tuple[str, Passage]:
     "The prompt of attempt `i`, and the passage that it shows."
     cfg = settings or Synthesis()
-    rng, (turn, place) = random.Random(f'{cfg.seed}:{i}'), divmod(i, len(passages))
-    demos, part, again, p = [], '', '', passages[place]
+    rng = random.Random(f'{cfg.seed}:{i}')
+    turn, place = divmod(i, len(passages))
+    p = passages[place]
+    demos, part, again = [], '', ''
     if rng.random() < len(task.demos)/cfg.n:
         demos = rng.sample(task.demos, min(cfg.shown_demos, len(task.demos)))
     if task.domains: part = PART.format(task.domains[i % len(task.domains)])
@@ -80,12 +82,20 @@ def ask_samples(teacher:Teacher, prompts:list[str], settings:Synthesis, lost:Cou
     lost['unusable'] += found.count(None)
     return found
 
+# %% ../../nbs/04_synthesize/synthesize.ipynb #924e4556
 def write_questions(task:Task, teacher:Teacher, passages:list[Passage], attempts, # their numbers
                     pattern:str, settings:Synthesis, lost:Counter) -> list[Sample|None]:
     "What each attempt brought; None where that is nothing."
-    plans = [attempt(task, passages, i, pattern, settings) for i in attempts]
-    found = ask_samples(teacher, [prompt for prompt, _ in plans], settings, lost)
-    return [f and Sample(*f, passage=p.id) for f, (_, p) in zip(found, plans)]
+    prompts, shown = [], []
+    for i in attempts:
+        prompt, passage = attempt(task, passages, i, pattern, settings)
+        prompts.append(prompt)
+        shown.append(passage.id)
+    written = []
+    for found, passage in zip(ask_samples(teacher, prompts, settings, lost), shown):
+        if found: found = Sample(*found, passage=passage)
+        written.append(found)
+    return written
 
 def generate(task:Task, teacher:Teacher, passages:list[Passage],
              attempts, # their numbers, such as range(10)
@@ -113,14 +123,15 @@ def _next_attempts(missing, used, limits): # of each part: samples, attempts, at
 # %% ../../nbs/04_synthesize/synthesize.ipynb #7e846ce0
 def _rounds(task, teacher, passages, cfg, held, lost):
     "The accepted samples of each round."
-    pattern, seen = find_pattern(task, teacher, cfg), Seen(cfg.duplicate, cfg.shingle)
-    parts, part_of = len(task.domains) or 1, {}
+    pattern = find_pattern(task, teacher, cfg)
+    seen, part_of = Seen(cfg.duplicate, cfg.shingle), {}   # part_of: a question's part of the task
+    parts = len(task.domains) or 1
     missing, used = _quotas(cfg.n, parts), [0]*parts
     limits = [m + math.ceil(m*cfg.extra) for m in missing]
     while attempts := _next_attempts(missing, used, limits):
         written = write_questions(task, teacher, passages, attempts, pattern, cfg, lost)
         for i, s in zip(attempts, written):
-            if s: part_of.setdefault(s.input, i % parts) # of two that are alike the first is kept
+            if s: part_of.setdefault(s.input, i % parts)   # of two that are alike the first is kept
         fresh = screen(filter(None, written), seen, held, lost)
         accepted = vote(task, teacher, fresh, cfg, lost)
         for s in accepted: missing[part_of[s.input]] -= 1

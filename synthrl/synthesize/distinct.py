@@ -57,23 +57,24 @@ class Seen:
         self.lsh.insert(text, _minhash(self.known[text]))
 
 # %% ../../nbs/04_synthesize/distinct.ipynb #6c2615ff
+def _measures(cfg): return cfg.overlap, cfg.duplicate, cfg.shingle
+
 class HeldOut:
     "Held-out questions, to be asked whether a further one comes too close."
     def __init__(self, questions:list[str], settings:Synthesis=None):
         cfg = settings or Synthesis()
         self.questions, self.measures, self.overlap = list(questions), _measures(cfg), cfg.overlap
-        self.seen, runs = Seen(cfg.duplicate, cfg.shingle), Counter()
+        self.seen = Seen(cfg.duplicate, cfg.shingle)
+        in_how_many = Counter()
         for q in self.questions:
             self.seen.add(q)
-            runs.update(word_runs(q, cfg.overlap))
-        self.runs = {run for run, n in runs.items() if n <= 10}
+            in_how_many.update(word_runs(q, cfg.overlap))
+        self.runs = {run for run, n in in_how_many.items() if n <= 10}
 
     def has(self, text:str) -> bool:
         "Does the text share a long run of words with a held-out question, or nearly repeat one?"
         if self.runs & word_runs(text, self.overlap): return True
         return self.seen.twin(text) is not None
-
-def _measures(cfg): return cfg.overlap, cfg.duplicate, cfg.shingle
 
 # %% ../../nbs/04_synthesize/distinct.ipynb #2b1dcd26
 def held_out(task:Task, held=None, # a `HeldOut`, a list of questions, or None: the task's own test set
@@ -103,11 +104,13 @@ def similarities(texts:list[str]):
     "Cosine similarity of all pairs of texts, by TF-IDF; an array."
     import numpy as np
     counts, df = [Counter(words_of(t)) for t in texts], Counter()
-    for count in counts: df.update(list(count))
+    for count in counts: df.update(count.keys())
     column = dict(zip(df, range(len(df))))
     x = np.zeros((len(texts), len(df)))
     for row, count in zip(x, counts):
-        for w, n in count.items(): row[column[w]] = n * (1 + math.log((1 + len(texts)) / (1 + df[w])))
+        for word, n in count.items():
+            idf = 1 + math.log((1 + len(texts)) / (1 + df[word]))
+            row[column[word]] = n * idf
     x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
     return (x @ x.T)[np.triu_indices(len(texts), 1)]
 

@@ -85,11 +85,13 @@ def _note(text, finish='stop'): # why the reply ended, as the endpoint says
 
 # %% ../../nbs/04_synthesize/prompts.ipynb #4ff066d3
 def _first(replies, read, lost):
-    "What the first whole reply that can be read says; None where none can."
+    "What the first whole reply that can be read says; None where none can, and why the last one could not."
     for reply in replies:
-        found = read(reply.text) if reply.finish == 'stop' else None
+        if reply.finish != 'stop': continue
+        found = read(reply.text)
         if found is not None: return found
-    why = _note(reply.text, reply.finish) if replies else 'lost'
+    why = 'lost'
+    if replies: why = _note(replies[-1].text, replies[-1].finish)
     lost[why] += 1
 
 def first_readable(teacher:Teacher, prompts:list[str],
@@ -127,6 +129,7 @@ def _read_keywords(text):
     words = [w.strip() for w in words if isinstance(w, str)]
     return list(filter(None, words)) or None
 
+# %% ../../nbs/04_synthesize/prompts.ipynb #329fa596
 def _no_keywords(task, teacher, tries, lost):
     "The error for a teacher that named none."
     if set(lost) == {'lost'}:

@@ -63,10 +63,11 @@ def decide(task:Task, s:Sample, replies:list[str], # further answers to its ques
     if len(answers) < (1 + asked)/2: return 'unanswered'
     (best, n), *others = tally(task.answer, answers)
     if others and others[0][1] == n: return 'tied'
-    if n/len(answers) < min_agreement: return 'low_agreement'
+    share = n/len(answers)
+    if share < min_agreement: return 'low_agreement'
     text = next(t for t, a in zip(whole, answers) if same(task.answer, best, a))
     if listed and best == listed[0]: best = s.answer
-    return replace(s, output=text, answer=best, agreement=round(n/len(answers), 4), votes=len(answers), id='')
+    return replace(s, output=text, answer=best, agreement=round(share, 4), votes=len(answers), id='')
 
 # %% ../../nbs/04_synthesize/vote.ipynb #c7283b23
 def vote(task:Task, teacher:Teacher, samples:list[Sample], settings:Synthesis=None,

@@ -151,11 +151,11 @@ def read(question:str) -> Problem|None:
     sentences = re.split(r'(?<=[.?])', question)[:-1]
     found = [read_sentence(s.strip()) for s in sentences]
     if len(found) < 3 or None in found: return None
-    (first, start), *middle, (last, asked) = found
+    (first, start), *middle, (last, _) = found
     steps = [_step(*one) for one in middle]
     if first != 'start' or last != 'ask' or None in steps: return None
     seen = {}
-    for _, slots in found: seen.update({k: v for k, v in slots.items() if v})
+    for _, slots in found: seen |= slots
     return Problem(int(start['k']), steps, seen['noun'], seen.get('name', 'Tom'))
 
 # %% ../../nbs/tiny/problems.ipynb #c32d9546

@@ -98,7 +98,8 @@ def batches(tok, rng:random.Random, n:int, size:int, chains:float=0, styles:dict
     for _ in range(n//pool):
         pairs = [(ids(q), ids(a) + [tok.eos_token_id]) for q, a in texts(rng, size*pool, chains, styles)]
         pairs.sort(key=lambda pair: len(pair[0]) + len(pair[1]))
-        for i in rng.sample(range(pool), pool): yield to_batch(pairs[i*size:(i + 1)*size], tok.eos_token_id)
+        for i in rng.sample(range(pool), pool):
+            yield to_batch(pairs[i*size:(i + 1)*size], tok.eos_token_id)
 
 # %% ../../nbs/tiny/student.ipynb #5b0c0003
 def pace(step:int, steps:int) -> float:
