@@ -168,7 +168,8 @@ def _newcombe(base, trained, level):
     p, q, phi = trained.mean(), base.mean(), _phi(base, trained)
     (p_low, p_high), (q_low, q_high) = interval(trained, level), interval(base, level)
     def side(x, y): return max(0., x*x - 2*phi*x*y + y*y)**.5
-    return [float(p - q - side(p - p_low, q_high - q)), float(p - q + side(p_high - p, q - q_low))]
+    below, above = side(p - p_low, q_high - q), side(p_high - p, q - q_low)
+    return [float(p - q - below), float(p - q + above)]
 
 # %% ../nbs/10_evaluate.ipynb #ec30518f
 def _paired(base, trained, level):

@@ -47,28 +47,44 @@ def judged_answers(task:Task, student,       # anything with `sample`, see synth
     for completions in answers: rows.append([(c.text, next(verdicts) == 'correct') for c in completions])
     return rows
 
+# %% ../../nbs/07_score/score.ipynb #a557821a
+def count_right(row) -> int: # a sample's answers, as `judged_answers` gives them
+    "How many of the answers to one question are right."
+    return sum(ok for _, ok in row)
+
 # %% ../../nbs/07_score/score.ipynb #0698f057
 def _name(task, chunk, settings) -> str:
     "The name of a chunk: everything that its counts depend on, but the student."
-    asked = [[task.ask(s.input), s.label] for s in chunk]
+    asked = []
+    for s in chunk: asked.append([task.ask(s.input), s.label])
     how = [task.answer, task.labels, task.template, task.has_mark]
     text = json.dumps([*how, asdict(settings), asked])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 # %% ../../nbs/07_score/score.ipynb #90e39537
 def _read_partial(path) -> dict:
-    "Counts by the chunks' names."
-    try: rows = read_jsonl(path) if path and Path(path).exists() else []
-    except (UserError, OSError): return {}
-    return {r['chunk']: r['right'] for r in rows if isinstance(r, dict) and 'chunk' in r}
+    "How many answers were right, by the chunks' names."
+    done = {}
+    if not path: return done
+    try: rows = read_jsonl(path)
+    except (UserError, OSError): return done
+    for r in rows:
+        if isinstance(r, dict) and 'chunk' in r: done[r['chunk']] = r['right']
+    return done
 
 def _write_partial(path, done):
-    if path: write_jsonl(path, [dict(chunk=name, right=right) for name, right in done.items()])
+    "Put aside what was counted, a line for each chunk."
+    if not path: return
+    rows = []
+    for name, right in done.items(): rows.append(dict(chunk=name, right=right))
+    write_jsonl(path, rows)
 
 # %% ../../nbs/07_score/score.ipynb #4c5be36e
-def score(task:Task, student, samples:list[Sample], n:int=None, # answers a question; None: as in the settings
+def score(task:Task, student,    # anything with `sample`, see synthrl.student
+          samples:list[Sample],
+          n:int=None,            # answers a question; None: as in the settings
           settings:Score=None,
-          partial='' # a file where finished chunks are put aside; it belongs to one student
+          partial=''             # a file where finished chunks are put aside; it belongs to one student
          ) -> list[Sample]:
     "The samples with their pass rates."
     cfg = settings or Score()
@@ -88,5 +104,5 @@ def score(task:Task, student, samples:list[Sample], n:int=None, # answers a ques
 
 def _count(task, student, chunk, cfg, name) -> list[int]:
     "How many answers to each question of a chunk are right."
-    rows = judged_answers(task, student, chunk, cfg, int(name, 16) % 2**31)
-    return [sum(ok for _, ok in row) for row in rows]
+    seed = int(name, 16) % 2**31
+    return list(map(count_right, judged_answers(task, student, chunk, cfg, seed)))

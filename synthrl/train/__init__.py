@@ -56,14 +56,17 @@ def log_to(path:Path, steps:int):
         def on_train_end(self, args, state, control, **kw): panel.end()
         def on_log(self, args, state, control, logs=None, **kw):
             if 'reward' not in logs: return
-            with open(path, 'a') as f: f.write(json.dumps(log_row(state.global_step, logs)) + '\n')
+            row = json.dumps(log_row(state.global_step, logs))
+            with open(path, 'a') as f: f.write(row + '\n')
             panel.show(state.global_step, f" · reward {logs['reward']:.2f}")
     return Log()
 
+# %% ../../nbs/09_train/train.ipynb #04852c60
 def read_log(path:Path) -> list[dict]:
     "The rows of a training log; a last line that was cut off is left out."
     rows = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    if not path.exists(): return rows
+    for line in path.read_text().splitlines():
         try: rows.append(json.loads(line))
         except ValueError: break
     return rows
@@ -99,12 +102,21 @@ def _is_whole(checkpoint):
 
 def step_of(checkpoint:str|None) -> int:
     "The step after which a checkpoint was written; 0 for none."
-    return int(checkpoint.rsplit('-', 1)[1]) if checkpoint else 0
+    if not checkpoint: return 0
+    return int(checkpoint.rsplit('-', 1)[1])
+
+def _newest_whole(work):
+    "The newest whole checkpoint, or None; a newer half one is deleted."
+    from transformers.trainer_utils import get_last_checkpoint
+    saved = get_last_checkpoint(str(work))
+    while saved and not _is_whole(saved):
+        shutil.rmtree(saved)
+        saved = get_last_checkpoint(str(work))
+    return saved
 
 def last_checkpoint(work:Path) -> str|None:
     "The newest whole checkpoint; the log ends with it."
-    from transformers.trainer_utils import get_last_checkpoint
-    while (saved := get_last_checkpoint(str(work))) and not _is_whole(saved): shutil.rmtree(saved)
+    saved = _newest_whole(work)
     kept = [r for r in read_log(work/'log.jsonl') if r['step'] <= step_of(saved)]
     write_jsonl(work/'log.jsonl', kept)
     return saved
@@ -138,7 +150,8 @@ def replace_folder(new:Path, out:Path):
 # %% ../../nbs/09_train/train.ipynb #f2dccb0f
 def _asked(task, student, samples, settings, seed):
     "What a training under way depends on."
-    own = {k: v for k, v in asdict(settings).items() if k not in MEMORY}
+    own = asdict(settings)
+    for name in MEMORY: del own[name]
     shape = [task.ask('?'), task.answer, task.labels]
     return dict(task=shape, settings=own, student=student, seed=seed, lane=find_lane(),
                 samples=[s.id for s in samples])
@@ -147,14 +160,16 @@ def _asked(task, student, samples, settings, seed):
 def train(task:Task, student:str,    # a folder, a hub name, or "tiny"
           samples:list[Sample], settings:GRPO=None,
           out='model',               # the folder to make
-          seed:int=0,
+          seed:int=0,                # of the order of the questions and of the sampling
           say=print) -> dict:        # what is told on the way goes there
     "Train the student with GRPO and save it; returns the log's summary, the warnings, and its rows as `log`."
     hush()
-    settings, out, start = settings or GRPO(), Path(out).expanduser(), time.time()
+    start = time.time()
+    settings, out = settings or GRPO(), Path(out).expanduser()
     _check(student, samples, out)
     if find_lane() == 'trl': say(f'train     {find_engines().why}')
-    room, work = fit_length(student, settings.max_length), out.with_name(f'.{out.name}.partial')
+    room = fit_length(student, settings.max_length)
+    work = out.with_name(f'.{out.name}.partial')
     open_work(work, _asked(task, student, samples, settings, seed))
     with quietly(): net, tok = load_trainable(student, settings)
     warned = preflight(task, samples, settings, tok, room)
