@@ -69,7 +69,7 @@ def _read_partial(path) -> dict:
     try: rows = read_jsonl(path)
     except (UserError, OSError): return done
     for r in rows:
-        if isinstance(r, dict) and 'chunk' in r: done[r['chunk']] = r['right']
+        if isinstance(r, dict) and 'chunk' in r and 'right' in r: done[r['chunk']] = r['right']
     return done
 
 def _write_partial(path, done):
