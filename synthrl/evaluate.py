@@ -9,8 +9,7 @@ __all__ = ['ASKED', 'OWN', 'interval', 'pass_at', 'Evaluation', 'Evaluate', 'eva
 # %% ../nbs/10_evaluate.ipynb #97bf4e67
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import chain, islice
-from operator import itemgetter
+from itertools import islice
 
 from fastcore.basics import patch
 
@@ -68,10 +67,14 @@ class Evaluation:
     strict: bool = False                     # how `verdicts` were read; `other` are of the other reading
 
     def _shares(self, verdicts): return [r[verdicts].count('correct')/len(r[verdicts]) for r in self.rows]
-    def _all(self, key): return list(chain.from_iterable(map(itemgetter(key), self.rows)))
+    def _all(self, key):
+        "What stands under the key in all rows, answer after answer."
+        found = []
+        for r in self.rows: found += r[key]
+        return found
 
     @property
-    def ids(self): return list(map(itemgetter('id'), self.rows))
+    def ids(self): return [r['id'] for r in self.rows]
     @property
     def shares(self): return self._shares('verdicts')
     @property
@@ -84,7 +87,9 @@ class Evaluation:
     def unreadable(self): return self.verdicts['unparseable']/(self.k*len(self.rows))
     @property
     def truncated(self): return self._all('finished').count(False)/(self.k*len(self.rows))
-    def pass_at(self, j): return sum(pass_at(j, self.k, round(s*self.k)) for s in self.shares)/len(self.rows)
+    def pass_at(self, j):
+        "The chance that j answers hold a right one, over the questions."
+        return sum(pass_at(j, self.k, round(s*self.k)) for s in self.shares)/len(self.rows)
 
 # %% ../nbs/10_evaluate.ipynb #888e8aa2
 @patch(as_prop=True)
@@ -168,7 +173,8 @@ def _newcombe(base, trained, level):
     p, q, phi = trained.mean(), base.mean(), _phi(base, trained)
     (p_low, p_high), (q_low, q_high) = interval(trained, level), interval(base, level)
     def side(x, y): return max(0., x*x - 2*phi*x*y + y*y)**.5
-    return [float(p - q - side(p - p_low, q_high - q)), float(p - q + side(p_high - p, q - q_low))]
+    below, above = side(p - p_low, q_high - q), side(p_high - p, q - q_low)
+    return [float(p - q - below), float(p - q + above)]
 
 # %% ../nbs/10_evaluate.ipynb #ec30518f
 def _paired(base, trained, level):

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Score', 'score', 'judged_answers']
 
-# %% ../../nbs/07_score/score.ipynb #4c4387dc
+# %% ../../nbs/07_score/score.ipynb #db2f8179
 import hashlib, json
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,10 +14,10 @@ from ..task.progress import Panel
 from ..task.ranges import Amount, Count, PositiveShare, Whole, settings
 from ..adapt import judged_answers
 
-# %% ../../nbs/07_score/score.ipynb #f060e395
+# %% ../../nbs/07_score/score.ipynb #50b5db64
 _all_ = ['judged_answers']
 
-# %% ../../nbs/07_score/score.ipynb #8b4fd359
+# %% ../../nbs/07_score/score.ipynb #4603100f
 @settings
 class Score:
     "How pass rates are measured."
@@ -29,35 +29,46 @@ class Score:
     chunk: Count = 64           # questions that are asked together and put aside together (ours)
     seed: Whole = 0             # of the sampling
 
-# %% ../../nbs/07_score/score.ipynb #4894be74
+# %% ../../nbs/07_score/score.ipynb #307b7c67
 def _count(task, student, samples, cfg, seed) -> list[int]: # seed: of the sampling
     "How many of the student's answers to each question are right."
     how = dict(n=cfg.n, temperature=cfg.temperature, top_p=cfg.top_p, max_tokens=cfg.max_tokens, seed=seed)
     rows = judged_answers(task, student, samples, cfg.strict, **how)
     return [sum(right for _, right in row) for row in rows]
 
-# %% ../../nbs/07_score/score.ipynb #0698f057
+# %% ../../nbs/07_score/score.ipynb #7900870c
 def _name(task, chunk, settings) -> str:
     "The name of a chunk: everything that its counts depend on, but the student."
-    asked = [[task.ask(s.input), s.label] for s in chunk]
+    asked = []
+    for s in chunk: asked.append([task.ask(s.input), s.label])
     how = [task.answer, task.labels, task.template, task.has_mark]
     text = json.dumps([*how, asdict(settings), asked])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-# %% ../../nbs/07_score/score.ipynb #90e39537
+# %% ../../nbs/07_score/score.ipynb #6f991bf5
 def _read_partial(path) -> dict:
-    "Counts by the chunks' names."
-    try: rows = read_jsonl(path) if path and Path(path).exists() else []
-    except (UserError, OSError): return {}
-    return {r['chunk']: r['right'] for r in rows if isinstance(r, dict) and 'chunk' in r}
+    "How many answers were right, by the chunks' names."
+    done = {}
+    if not path: return done
+    try: rows = read_jsonl(path)
+    except (UserError, OSError): return done
+    for r in rows:
+        if isinstance(r, dict) and 'chunk' in r and 'right' in r: done[r['chunk']] = r['right']
+    return done
 
 def _write_partial(path, done):
-    if path: write_jsonl(path, [dict(chunk=name, right=right) for name, right in done.items()])
+    "Put aside what was counted, a line for each chunk."
+    if not path: return
+    rows = []
+    for name, right in done.items(): rows.append(dict(chunk=name, right=right))
+    write_jsonl(path, rows)
 
-# %% ../../nbs/07_score/score.ipynb #4c5be36e
-def score(task:Task, student, samples:list[Sample], n:int=None, # answers a question; None: as in the settings
+# %% ../../nbs/07_score/score.ipynb #997a3a6a
+def score(task:Task, student,    # anything with `sample`, see synthrl.student
+          samples:list[Sample],
+          n:int=None,            # answers a question; None: as in the settings
           settings:Score=None,
-          partial='' # a file where finished chunks are put aside; it belongs to one student
+          partial=''             # a file where finished chunks are put aside; it belongs to one student
          ) -> list[Sample]:
     "The samples with their pass rates."
     cfg = settings or Score()

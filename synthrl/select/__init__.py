@@ -39,7 +39,9 @@ def band(rate, lo=.26, hi=.61):
     "What is solved about half of the time."
     if _mixed(rate) and lo <= rate <= hi: return 0
 
-def anything(rate): return 0
+def anything(rate):
+    "Every sample alike."
+    return 0
 
 # %% ../../nbs/08_select/select.ipynb #82b65eec
 POLICIES = dict(lowest_positive=lowest_positive, highest=highest, lowest=lowest, band=band,

@@ -38,13 +38,26 @@ def check_scored(samples:list[Sample], why:str): # why: what needs the pass rate
 E, EM, M, H = 'easy', 'easy_medium', 'medium', 'hard'
 CURRICULA = dict(
     uniform=[(1, {E: 1, EM: 1, M: 1, H: 1})],
-    soft=[(.1875, {E: .80, M: .15, H: .05}), (.4375, {E: .15, M: .80, H: .05}),
-          (.75, {E: .15, M: .40, H: .45}), (1, {E: .05, M: .15, H: .80})],
-    hard=[(.1875, {E: .90, M: .05, H: .05}), (.4375, {E: .05, M: .90, H: .05}),
+    soft=[(.1875, {E: .80, M: .15, H: .05}),
+          (.4375, {E: .15, M: .80, H: .05}),
+          (.75, {E: .15, M: .40, H: .45}),
+          (1, {E: .05, M: .15, H: .80})],
+    hard=[(.1875, {E: .90, M: .05, H: .05}),
+          (.4375, {E: .05, M: .90, H: .05}),
           (1, {E: .05, M: .05, H: .90})],
-    classic=[(.25, {E: 1}), (.375, {E: .75, M: .25}), (.625, {M: 1}), (.75, {M: .75, H: .25}), (1, {H: 1})],
-    reverse=[(.25, {H: 1}), (.375, {M: .25, H: .75}), (.625, {M: 1}), (.75, {E: .25, M: .75}), (1, {E: 1})],
-    medium_start=[(.4375, {M: 1}), (.50, {EM: .25, M: .75}), (1, {EM: 1})],
+    classic=[(.25, {E: 1}),
+             (.375, {E: .75, M: .25}),
+             (.625, {M: 1}),
+             (.75, {M: .75, H: .25}),
+             (1, {H: 1})],
+    reverse=[(.25, {H: 1}),
+             (.375, {M: .25, H: .75}),
+             (.625, {M: 1}),
+             (.75, {E: .25, M: .75}),
+             (1, {E: 1})],
+    medium_start=[(.4375, {M: 1}),
+                  (.50, {EM: .25, M: .75}),
+                  (1, {EM: 1})],
     medium_only=[(1, {M: 1})])
 TRIED_ON = dict(soft='narrow', hard='narrow', medium_only='narrow')   # the others, and one's own: broad
 
@@ -80,6 +93,7 @@ def _slots(credit:dict, share:dict, batch:int) -> list[str]:
 
 # %% ../../nbs/08_select/curriculum.ipynb #2093a6d4
 def _deck(samples, rng):
+    "Samples without end, pass after pass."
     while True: yield from rng.sample(samples, len(samples))
 
 # %% ../../nbs/08_select/curriculum.ipynb #e6f3583a
@@ -87,7 +101,7 @@ def curriculum(samples:list[Sample],
                name:str='uniform', # one of `CURRICULA`
                steps:int=100,      # optimizer steps
                batch:int=8,        # samples a step
-               seed:int=0,
+               seed:int=0,         # of the order within a bin
                bins:str=None       # one of `BINS`; None: as the paper did for this curriculum
               ) -> list[list[Sample]]:
     "The samples of each step, in the order in which they are to be trained on."
@@ -105,4 +119,6 @@ def _decks(samples, bins, seed) -> dict:
     for s in sorted(samples, key=lambda s: s.id):
         b = bin_of(s.pass_rate, bins)
         if b: pools.setdefault(b, []).append(replace(s, bin=b))
-    return {b: _deck(some, random.Random(f'{seed}:{b}')) for b, some in pools.items()}
+    decks = {}
+    for b, some in pools.items(): decks[b] = _deck(some, random.Random(f'{seed}:{b}'))
+    return decks

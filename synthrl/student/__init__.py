@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['BACKENDS', 'ask_student', 'ServerStudent', 'load_student', 'Engines', 'find_backend', 'find_engines', 'find_lane',
-           'is_here', 'on_gpu', 'FULL', 'INSTALL', 'PLAIN', 'free_memory', 'hush', 'import_engines', 'quietly',
-           'stood_in', 'BUNDLED', 'Completion', 'TransformersStudent', 'VLLMStudent', 'check_hub', 'fit_length',
-           'have_room', 'model_path', 'render', 'seed_all']
+           'is_here', 'not_here', 'on_gpu', 'FULL', 'INSTALL', 'PLAIN', 'free_memory', 'hush', 'import_engines',
+           'quietly', 'stood_in', 'BUNDLED', 'Completion', 'TransformersStudent', 'VLLMStudent', 'check_hub',
+           'fit_length', 'have_room', 'model_path', 'render', 'seed_all']
 
 # %% ../../nbs/05_student/student.ipynb #69e8555e
 import tempfile
@@ -15,27 +15,29 @@ from pathlib import Path
 
 from fastcore.basics import patch
 
-from .engines import Engines, find_backend, find_engines, find_lane, is_here, on_gpu
-from .engines import FULL, INSTALL, PLAIN, free_memory, hush, import_engines, quietly, stood_in
+from .engines import Engines, find_backend, find_engines, find_lane, is_here
+from .engines import FULL, INSTALL, PLAIN, free_memory, hush, import_engines, not_here, on_gpu
+from .engines import quietly, stood_in
 from .local import BUNDLED, Completion, TransformersStudent, VLLMStudent, check_hub
 from .local import fit_length, have_room, model_path, render, seed_all
 from ..task import Task, UserError
 from ..teacher import Teacher, find_endpoint, find_key
 
 # %% ../../nbs/05_student/student.ipynb #aa06514c
-_all_ = ['Engines', 'find_backend', 'find_engines', 'find_lane', 'is_here', 'on_gpu', 'FULL', 'INSTALL',
-         'PLAIN', 'free_memory', 'hush', 'import_engines', 'quietly', 'stood_in', 'BUNDLED', 'Completion',
-         'TransformersStudent', 'VLLMStudent', 'check_hub', 'fit_length', 'have_room', 'model_path', 'render',
-         'seed_all']
+_all_ = ['Engines', 'find_backend', 'find_engines', 'find_lane', 'is_here', 'not_here', 'on_gpu',
+         'FULL', 'INSTALL', 'PLAIN', 'free_memory', 'hush', 'import_engines', 'quietly', 'stood_in',
+         'BUNDLED', 'Completion', 'TransformersStudent', 'VLLMStudent', 'check_hub', 'fit_length',
+         'have_room', 'model_path', 'render', 'seed_all']
 
 # %% ../../nbs/05_student/student.ipynb #98b6931d
-def ask_student(task:Task, student, questions:list[str], # student: anything with `sample`
-                top_p:float=1.,                          # share of the probability that is sampled from
-                **how) -> list[list[Completion]]:        # n, temperature, max_tokens, seed
+def ask_student(task:Task, student,               # anything with `sample`
+                questions:list[str],
+                top_p:float=1.,                   # share of the probability that is sampled from
+                **how) -> list[list[Completion]]: # n, temperature, max_tokens, seed
     "The student's answers to questions of a task, asked as the task wants them asked."
     if not task.template: how['template'] = False
     if top_p < 1: how['top_p'] = top_p
-    return student.sample([task.ask(q) for q in questions], **how)
+    return student.sample(list(map(task.ask, questions)), **how)
 
 # %% ../../nbs/05_student/student.ipynb #c8f42056
 class ServerStudent:
@@ -58,19 +60,26 @@ class ServerStudent:
             raise UserError(f'{self.model}: {what}', 'see that the server is up, and do it again')
         return [a[:each]*(n//each) for a in answers]
 
-    def close(self): self.folder.cleanup()
+    def close(self):
+        "Delete its replies."
+        self.folder.cleanup()
 
 # %% ../../nbs/05_student/student.ipynb #6cc29b67
-def _told(text, finish): return Completion(text, 0, finish == 'stop') # a server counts tokens by the call
+def _completion(text, finish):
+    "One answer; its tokens are not known, since a server counts them by the call."
+    return Completion(text, 0, finish == 'stop')
 
 @patch
 def _chat(self:ServerStudent, prompts, n, seed, top_p, **how):
     "Answers from the chat address."
     kw = dict(cache=Path(self.folder.name)/'replies.sqlite', seed=seed) | self.kw
     if top_p < 1: how['top_p'] = top_p
-    with Teacher(self.model, **kw) as teacher: replies = teacher.replies(prompts, n, **how)
-    return [[_told(r.text, r.finish) for r in rs] for rs in replies]
+    with Teacher(self.model, **kw) as teacher: asked = teacher.replies(prompts, n, **how)
+    answers = []
+    for replies in asked: answers.append([_completion(r.text, r.finish) for r in replies])
+    return answers
 
+# %% ../../nbs/05_student/student.ipynb #6562f5ff
 @patch
 def _complete(self:ServerStudent, prompts, n, seed, top_p, **how):
     "Answers to bare text."
@@ -80,7 +89,7 @@ def _complete(self:ServerStudent, prompts, n, seed, top_p, **how):
                     max_retries=self.kw.get('retries', 8))
     def ask(prompt):
         made = client.completions.create(model=self.model, prompt=prompt, n=n, seed=seed, top_p=top_p, **how)
-        return [_told(c.text, c.finish_reason) for c in made.choices]
+        return [_completion(c.text, c.finish_reason) for c in made.choices]
     try:
         with client, ThreadPoolExecutor(16) as pool: return list(pool.map(ask, prompts))
     except OpenAIError as e:
@@ -92,7 +101,7 @@ def _complete(self:ServerStudent, prompts, n, seed, top_p, **how):
 # %% ../../nbs/05_student/student.ipynb #9f561877
 BACKENDS = dict(vllm=VLLMStudent, transformers=TransformersStudent, openai=ServerStudent)
 
-def load_student(model:str,       # a folder, a hub name, or "tiny"
+def load_student(model:str,          # a folder, a hub name, or "tiny"
                  backend:str='auto', # vllm, transformers, openai
                  base_url:str=None,  # the server's address, for openai
                  **kw):              # what the engine takes besides

@@ -31,7 +31,8 @@ TOKENIZERS = ('tokenizer.json', 'tokenizer.model', 'vocab.json', 'tekken.json') 
 
 def check_folder(folder:Path) -> str:
     "The folder, which has a configuration, weights and a tokenizer."
-    def has(*patterns): return any(path.match(p) for path in folder.iterdir() for p in patterns)
+    files = list(folder.iterdir())
+    def has(*patterns): return any(file.match(p) for file in files for p in patterns)
     if not has('config.json'):
         what = f'{folder}: not a model folder (no config.json)'
         raise UserError(what, 'name the folder that save_pretrained wrote')
@@ -69,7 +70,8 @@ def check_hub(model:str):
     if Path(path).exists(): return
     from huggingface_hub import HfApi, try_to_load_from_cache
     try:
-        try_to_load_from_cache(path, 'config.json') or HfApi().auth_check(path)
+        known = try_to_load_from_cache(path, 'config.json')
+        if not known: HfApi().auth_check(path)
     except Exception as e:
         what = f'{model}: neither a model folder nor to be had from the hub ({type(e).__name__})'
         mend = 'check its name and the connection; a gated model needs HF_TOKEN'

@@ -8,7 +8,7 @@ __all__ = ['LOGGED', 'log_row', 'log_to', 'read_log', 'summarize', 'open_work', 
            'in_order', 'grpo_config', 'load_trainable', 'make_trainer', 'sync_on_cpu', 'NoSignal', 'check_lengths',
            'check_packages', 'check_rewards', 'check_signal', 'expected_silent', 'no_signal', 'preflight']
 
-# %% ../../nbs/09_train/train.ipynb #023908df
+# %% ../../nbs/09_train/train.ipynb #d2631ce5
 import json, shutil, time
 from dataclasses import asdict
 from pathlib import Path
@@ -21,12 +21,12 @@ from .lanes import grpo_config, load_trainable, make_trainer, sync_on_cpu
 from .preflight import NoSignal, check_lengths, check_packages, check_rewards, check_signal
 from .preflight import expected_silent, no_signal, preflight
 
-# %% ../../nbs/09_train/train.ipynb #3a8496f6
+# %% ../../nbs/09_train/train.ipynb #dae11c97
 _all_ = ['GRPO', 'MEMORY', 'at_once', 'check_batch', 'count_steps', 'in_order', 'grpo_config',
          'load_trainable', 'make_trainer', 'sync_on_cpu', 'NoSignal', 'check_lengths', 'check_packages',
          'check_rewards', 'check_signal', 'expected_silent', 'no_signal', 'preflight']
 
-# %% ../../nbs/09_train/train.ipynb #7c2f872f
+# %% ../../nbs/09_train/train.ipynb #1e4f6a26
 LOGGED = dict(
     reward='reward',                                      # mean over the step's answers, 0..1
     zero_variance='frac_reward_zero_std',                 # share of groups without a gradient
@@ -45,7 +45,7 @@ def log_row(step:int, logs:dict) -> dict:
         if theirs in logs: row[name] = round(logs[theirs], 6)
     return row
 
-# %% ../../nbs/09_train/train.ipynb #03570c66
+# %% ../../nbs/09_train/train.ipynb #467ebf01
 def log_to(path:Path, steps:int):
     "A trainer callback that appends each step's row to `path` and shows a progress bar."
     from transformers import TrainerCallback
@@ -56,19 +56,22 @@ def log_to(path:Path, steps:int):
         def on_train_end(self, args, state, control, **kw): panel.end()
         def on_log(self, args, state, control, logs=None, **kw):
             if 'reward' not in logs: return
-            with open(path, 'a') as f: f.write(json.dumps(log_row(state.global_step, logs)) + '\n')
+            row = json.dumps(log_row(state.global_step, logs))
+            with open(path, 'a') as f: f.write(row + '\n')
             panel.show(state.global_step, f" · reward {logs['reward']:.2f}")
     return Log()
 
+# %% ../../nbs/09_train/train.ipynb #b0e9f130
 def read_log(path:Path) -> list[dict]:
     "The rows of a training log; a last line that was cut off is left out."
     rows = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    if not path.exists(): return rows
+    for line in path.read_text().splitlines():
         try: rows.append(json.loads(line))
         except ValueError: break
     return rows
 
-# %% ../../nbs/09_train/train.ipynb #f06e3ca9
+# %% ../../nbs/09_train/train.ipynb #2ecd19e3
 def _mean(rows, name):
     "A column's mean; None where a row has no such figure."
     values = [r.get(name) for r in rows]
@@ -82,7 +85,7 @@ def summarize(rows:list[dict], seconds:float) -> dict:
     whole = {name: _mean(rows, name) for name in ('zero_variance', 'truncated', 'logprob_gap')}
     return dict(steps=len(rows)) | ends | whole | dict(seconds=round(seconds, 1))
 
-# %% ../../nbs/09_train/train.ipynb #33ba8c4a
+# %% ../../nbs/09_train/train.ipynb #64472241
 def open_work(work:Path, asked:dict):
     "The folder of a training under way; one that was begun otherwise is begun again."
     asked, note = json.dumps(asked), work/'asked.json'
@@ -91,7 +94,7 @@ def open_work(work:Path, asked:dict):
     work.mkdir(parents=True, exist_ok=True)
     note.write_text(asked)
 
-# %% ../../nbs/09_train/train.ipynb #ec615bd3
+# %% ../../nbs/09_train/train.ipynb #182e8590
 def _is_whole(checkpoint):
     "Was the checkpoint written to its end?"
     try: return bool(json.loads((Path(checkpoint)/'trainer_state.json').read_text()))
@@ -99,24 +102,33 @@ def _is_whole(checkpoint):
 
 def step_of(checkpoint:str|None) -> int:
     "The step after which a checkpoint was written; 0 for none."
-    return int(checkpoint.rsplit('-', 1)[1]) if checkpoint else 0
+    if not checkpoint: return 0
+    return int(checkpoint.rsplit('-', 1)[1])
+
+def _newest_whole(work):
+    "The newest whole checkpoint, or None; a newer half one is deleted."
+    from transformers.trainer_utils import get_last_checkpoint
+    saved = get_last_checkpoint(str(work))
+    while saved and not _is_whole(saved):
+        shutil.rmtree(saved)
+        saved = get_last_checkpoint(str(work))
+    return saved
 
 def last_checkpoint(work:Path) -> str|None:
     "The newest whole checkpoint; the log ends with it."
-    from transformers.trainer_utils import get_last_checkpoint
-    while (saved := get_last_checkpoint(str(work))) and not _is_whole(saved): shutil.rmtree(saved)
+    saved = _newest_whole(work)
     kept = [r for r in read_log(work/'log.jsonl') if r['step'] <= step_of(saved)]
     write_jsonl(work/'log.jsonl', kept)
     return saved
 
-# %% ../../nbs/09_train/train.ipynb #5dd49798
+# %% ../../nbs/09_train/train.ipynb #997cc122
 def check_out(out:Path):
     "Refuse to put a model in the place of something else."
     if not out.exists() or (out/'config.json').exists(): return
     if out.is_dir() and not any(out.iterdir()): return
     raise UserError(f'{out}: is there and is no model', 'give another `out`')
 
-# %% ../../nbs/09_train/train.ipynb #262fa2b3
+# %% ../../nbs/09_train/train.ipynb #5cf7054f
 def save_model(trainer, tok, work:Path, out:Path):
     "Merge adapters, save model, tokenizer and log beside the checkpoints, and move that folder into place."
     net, whole = trainer.model, work/'model'
@@ -135,26 +147,29 @@ def replace_folder(new:Path, out:Path):
     new.rename(out)
     shutil.rmtree(old, ignore_errors=True)
 
-# %% ../../nbs/09_train/train.ipynb #f2dccb0f
+# %% ../../nbs/09_train/train.ipynb #9127e8c7
 def _asked(task, student, samples, settings, seed):
     "What a training under way depends on."
-    own = {k: v for k, v in asdict(settings).items() if k not in MEMORY}
+    own = asdict(settings)
+    for name in MEMORY: del own[name]
     shape = [task.ask('?'), task.answer, task.labels]
     return dict(task=shape, settings=own, student=student, seed=seed, lane=find_lane(),
                 samples=[s.id for s in samples])
 
-# %% ../../nbs/09_train/train.ipynb #b29eb649
+# %% ../../nbs/09_train/train.ipynb #2a131023
 def train(task:Task, student:str,    # a folder, a hub name, or "tiny"
           samples:list[Sample], settings:GRPO=None,
           out='model',               # the folder to make
-          seed:int=0,
+          seed:int=0,                # of the order of the questions and of the sampling
           say=print) -> dict:        # what is told on the way goes there
     "Train the student with GRPO and save it; returns the log's summary, the warnings, and its rows as `log`."
     hush()
-    settings, out, start = settings or GRPO(), Path(out).expanduser(), time.time()
+    start = time.time()
+    settings, out = settings or GRPO(), Path(out).expanduser()
     _check(student, samples, out)
     if find_lane() == 'trl': say(f'train     {find_engines().told()}')
-    room, work = fit_length(student, settings.max_length), out.with_name(f'.{out.name}.partial')
+    room = fit_length(student, settings.max_length)
+    work = out.with_name(f'.{out.name}.partial')
     open_work(work, _asked(task, student, samples, settings, seed))
     with quietly(): net, tok = load_trainable(student, settings)
     warned = preflight(task, samples, settings, tok, room)

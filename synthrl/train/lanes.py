@@ -31,20 +31,23 @@ def load_trainable(model:str, settings:GRPO):
     return load(model_path(model), settings, fit_length(model, settings.max_length))
 
 def _from_unsloth(path, settings, room):
+    "From Unsloth; on a CPU in float32 and without gradient checkpointing."
     import_engines()
     import torch
     from unsloth import FastLanguageModel
-    device = dict(dtype=torch.float32, use_gradient_checkpointing=False)
-    if on_gpu(): device = {}
+    device, checkpointing = {}, 'unsloth'
+    if not on_gpu():
+        engine_for_cpu()
+        device, checkpointing = dict(dtype=torch.float32, use_gradient_checkpointing=False), False
     full = not settings.lora_rank
-    if not on_gpu(): engine_for_cpu()
     net, tok = FastLanguageModel.from_pretrained(path, max_seq_length=room, load_in_4bit=False,
                                                  fast_inference=False, full_finetuning=full, **device)
     if full: return net, tok
-    again = 'unsloth' if on_gpu() else False
-    return FastLanguageModel.get_peft_model(net, **_lora(settings), use_gradient_checkpointing=again), tok
+    adapters = _lora(settings) | dict(use_gradient_checkpointing=checkpointing)
+    return FastLanguageModel.get_peft_model(net, **adapters), tok
 
 def _from_transformers(path, settings, room):
+    "From transformers, in float32."
     from transformers import AutoModelForCausalLM, AutoTokenizer
     net = AutoModelForCausalLM.from_pretrained(path, dtype='float32')
     if settings.lora_rank:
@@ -53,6 +56,7 @@ def _from_transformers(path, settings, room):
     return net, AutoTokenizer.from_pretrained(path)
 
 def _lora(settings):
+    "The adapters' size, and where they sit."
     return dict(r=settings.lora_rank, lora_alpha=2*settings.lora_rank, target_modules=PROJECTIONS)
 
 # %% ../../nbs/09_train/lanes.ipynb #9c6d389f
@@ -76,7 +80,8 @@ def _rollouts(settings, room):
 def grpo_config(settings:GRPO, steps:int, out:Path, seed:int, room:int):
     "TRL's configuration for our settings."
     from trl import GRPOConfig
-    whole, part = settings.prompts_per_step * settings.completions, at_once(settings)
+    whole = settings.prompts_per_step * settings.completions
+    part = at_once(settings)
     answers = dict(num_generations=settings.completions, max_completion_length=settings.max_tokens,
                    temperature=settings.temperature, top_p=settings.top_p)
     update = dict(learning_rate=settings.lr, lr_scheduler_type='constant', warmup_steps=0, beta=settings.kl,
@@ -149,4 +154,6 @@ def make_trainer(task:Task, net, tok, samples:list[Sample], settings:GRPO, work:
     return trainer
 
 def _row(task, tok, s):
-    return dict(prompt=render(tok, task.ask(s.input), task.template), input=s.input, label=accepted(s.label))
+    "What the trainer is given of a sample."
+    prompt = render(tok, task.ask(s.input), task.template)
+    return dict(prompt=prompt, input=s.input, label=accepted(s.label))

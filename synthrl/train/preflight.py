@@ -9,22 +9,26 @@ __all__ = ['expected_silent', 'no_signal', 'NoSignal', 'check_signal', 'check_re
 # %% ../../nbs/09_train/preflight.ipynb #4fc8869c
 from statistics import fmean
 
-from ..student import FULL, INSTALL, PLAIN, is_here, render
+from ..student import FULL, INSTALL, find_lane, not_here, render
 from ..task import Sample, Task, UserError, accepted, shown
-from ..verify import Verdict, judge
 from .grpo import GRPO, check_batch
+from ..verify import Verdict, judge
 
 # %% ../../nbs/09_train/preflight.ipynb #b11293d0
 def expected_silent(samples:list[Sample], completions:int) -> float|None:
     "The share of groups that will be all right or all wrong, from the measured pass rates."
-    rates = [s.pass_rate for s in samples if s.pass_rate is not None]
-    if not rates: return None
-    return fmean(p**completions + (1 - p)**completions for p in rates)
+    chances = []
+    for s in samples:
+        p = s.pass_rate
+        if p is not None: chances.append(p**completions + (1 - p)**completions)
+    if chances: return fmean(chances)
 
 # %% ../../nbs/09_train/preflight.ipynb #3369ada3
+def _rates(samples): return [s.pass_rate for s in samples]
+
 def no_signal(samples:list[Sample]) -> str:
     "Why no group of answers to these samples can differ; '' where one may."
-    rates = [s.pass_rate for s in samples]
+    rates = _rates(samples)
     if not rates or not set(rates) <= {0, 1}: return ''
     never, always = rates.count(0), rates.count(1)
     often = f' in {samples[0].rollouts} tries each' if samples[0].rollouts else ''
@@ -41,7 +45,7 @@ def check_signal(samples:list[Sample]):
     why = no_signal(samples)
     if not why: return
     mend = 'take harder questions, or a weaker student'
-    if 0 in {s.pass_rate for s in samples}:
+    if 0 in _rates(samples):
         mend = 'see whether it writes the format, whether the labels are right, or take a stronger one'
     raise NoSignal(f'training: {why}: there is nothing to learn from', mend)
 
@@ -59,6 +63,7 @@ def check_rewards(task:Task, samples:list[Sample]):
     mend = f'see synthrl check; the first is "{shown(bad[0].label)}"'
     raise UserError(f'{task.path or task.name}: {what} against their own label', mend)
 
+# %% ../../nbs/09_train/preflight.ipynb #d743de74
 def check_lengths(prompts:list[str], tokenizer, room:int, settings:GRPO):
     "Refuse prompts that leave no room for an answer."
     longest = max(map(len, tokenizer(prompts)['input_ids']))
@@ -85,6 +90,6 @@ def preflight(task:Task, samples:list[Sample], settings:GRPO, tokenizer, room:in
 # %% ../../nbs/09_train/preflight.ipynb #0e31572d
 def check_packages(needed=FULL):
     "Refuse to begin without the packages that train."
-    missing = [p for p in needed if not is_here(p)]
-    if not missing or (needed == FULL and all(map(is_here, PLAIN))): return
+    missing = not_here(needed)
+    if not missing or (needed == FULL and find_lane()): return
     raise UserError(f'training needs {", ".join(missing)}, which is not installed', INSTALL)
