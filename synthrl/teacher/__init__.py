@@ -9,11 +9,12 @@ __all__ = ['Teacher']
 import asyncio, concurrent.futures, math, os, sys
 
 from fastcore.basics import patch, store_attr
+from .batch import Request, runs
 from .ledger import Budget, Cost, Ledger, Reply
 from .prices import PRICES, Prices, check_budget, price, price_of, read_prices
 from .question import plan, request_key
 from .reply import read_object
-from .send import BudgetReached, Request, Sender, runs
+from .send import BudgetReached, Sender
 from .told import Watch, cost_line, missing_line
 from ..task import UserError
 from .wire import TRANSPORTS, Address, find_address, find_endpoint, find_key
@@ -37,7 +38,9 @@ class Teacher:
         store_attr()
         self.endpoint = find_endpoint(model, base_url)
         self.prices = read_prices(prices, self.endpoint)
-        self.ledger, self.busy, self.asked = Ledger(os.path.expanduser(cache)), {}, {}
+        self.ledger = Ledger(os.path.expanduser(cache))
+        self.busy = {}    # {key: a future}: questions that a call is waiting for
+        self.asked = {}   # {key: samples}: what was wanted so far
         self._check()
         self._check_key()
         self.budget = Budget(self.ledger, budget_tokens, budget_usd)
@@ -75,54 +78,52 @@ def _check_key(self:Teacher, needed=False):
 # %% ../../nbs/03_teacher/teacher.ipynb #c5bbd988
 @patch
 def _plan(self:Teacher, prompts, temperature, max_tokens=None, schema=None, top_p=None):
-    "Each prompt's key, and the request of each key."
+    "Each prompt's key, and the body of each key."
     more = dict(temperature=temperature, max_tokens=max_tokens, seed=self.seed, top_p=top_p)
     return plan(self.endpoint, self.model, prompts, schema, **more)
 
-def count(jobs) -> int:
+def count(requests) -> int:
     "The answers that these ask for."
-    return sum(j.n for j in jobs)
+    return sum(r.n for r in requests)
 
 @patch
 def _missing(self:Teacher, wanted, n) -> list:
-    "A job for each run of samples that is not there yet."
-    have = self.ledger.get(list(wanted), n)
-    jobs = []
-    for k, r in wanted.items():
-        left = [i for i in range(n) if i not in have[k]]
-        for first, m in runs(left): jobs.append(Request(k, r, first, m))
-    return jobs
+    "A request for each run of samples that is not there yet."
+    there, requests = self.ledger.get(list(wanted), n), []
+    for key, body in wanted.items():
+        left = [i for i in range(n) if i not in there[key]]
+        for first, size in runs(left): requests.append(Request(key, body, first, size))
+    return requests
 
 @patch
 def _begin(self:Teacher, wanted, n) -> list:
-    "The jobs for what is missing; the rest is counted as cached."
-    jobs = self._missing(wanted, n)
-    self.usage['cached'] += len(wanted)*n - count(jobs)
-    if jobs: self._check_key(needed=True)
-    return jobs
+    "The requests for what is missing; the rest is counted as cached."
+    requests = self._missing(wanted, n)
+    self.usage['cached'] += len(wanted)*n - count(requests)
+    if requests: self._check_key(needed=True)
+    return requests
 
 # %% ../../nbs/03_teacher/teacher.ipynb #28d367e6
 @patch
-async def _fetch(self:Teacher, jobs, wanted, n, failures):
-    "Have the jobs sent, but for those that another call is waiting for: wait for these."
-    while jobs:
+async def _fetch(self:Teacher, requests, wanted, n, failures):
+    "Have the requests sent, but for those that another call is waiting for: wait for these."
+    while requests:
         mine, others = [], set()
-        for j in jobs:
-            if j.key in self.busy: others.add(self.busy[j.key])
-            else: mine.append(j)
+        for r in requests:
+            if r.key in self.busy: others.add(self.busy[r.key])
+            else: mine.append(r)
         if mine: await self._send(mine, failures)
         if not others: return
         await asyncio.wait(others)
-        jobs = self._missing(wanted, n)
-        given_up = {(j.key, j.first) for j in mine}
-        jobs = [j for j in jobs if (j.key, j.first) not in given_up]
+        given_up = {(r.key, r.first) for r in mine}
+        requests = [r for r in self._missing(wanted, n) if (r.key, r.first) not in given_up]
 
 @patch
-async def _send(self:Teacher, jobs, failures):
+async def _send(self:Teacher, requests, failures):
     "Have these sent; whoever wants one of them meanwhile waits for `over`."
-    over, keys = self.sender.loop.create_future(), {j.key for j in jobs}
+    over, keys = self.sender.loop.create_future(), {r.key for r in requests}
     self.busy |= dict.fromkeys(keys, over)
-    try: await self.sender.send(jobs, failures)
+    try: await self.sender.send(requests, failures)
     finally:
         for key in keys: self.busy.pop(key, None)
         over.set_result(None)
@@ -133,29 +134,35 @@ _why_empty = dict(refused=('refused', ''), length=('nothing but reasoning', 'giv
 @patch
 def _end(self:Teacher, keys, wanted, n, failures):
     "The answers, and a line on those that are missing."
-    have = self.ledger.get(list(wanted), n)
-    for k, r in wanted.items():
-        self.asked[k] = max(n, self.asked.get(k, 0))
-        for i, reply in have[k].items():
-            if not reply.text: self.sender.fail(r, i, *_why_empty[reply.finish], failures)
+    there = self.ledger.get(list(wanted), n)
+    for key, body in wanted.items():
+        self.asked[key] = max(n, self.asked.get(key, 0))
+        for i, reply in there[key].items():
+            if not reply.text: self.sender.fail(body, i, *_why_empty[reply.finish], failures)
     if failures: print(missing_line(len(wanted)*n, failures), file=sys.stderr)
-    return [[x for _, x in sorted(have[k].items()) if x.finish != 'refused'] for k in keys]
+    return [_in_order(there[key]) for key in keys]
+
+def _in_order(replies): # {sample: Reply}
+    "The replies that may be used, by sample."
+    return [reply for i, reply in sorted(replies.items()) if reply.finish != 'refused']
 
 # %% ../../nbs/03_teacher/teacher.ipynb #7a2ee2e9
 @patch
-def _submit(self:Teacher, jobs, wanted, n, failures):
-    return asyncio.run_coroutine_threadsafe(self._fetch(jobs, wanted, n, failures), self.sender.loop)
+def _submit(self:Teacher, requests, wanted, n, failures):
+    "Fetch them on the sender's loop."
+    return asyncio.run_coroutine_threadsafe(self._fetch(requests, wanted, n, failures), self.sender.loop)
 
 @patch
-def _watch(self:Teacher, jobs) -> Watch:
-    "The line of these jobs."
+def _watch(self:Teacher, requests) -> Watch:
+    "The line of these requests."
     has_price = price_of(self.model, self.prices) is not None
-    return Watch(self.model.rpartition('/')[2], count(jobs), self.usage, has_price, self.panel)
+    return Watch(self.model.rpartition('/')[2], count(requests), self.usage, has_price, self.panel)
 
 @patch
-def _wait(self:Teacher, future, jobs):
+def _wait(self:Teacher, future, requests):
+    "Draw the line until all is done."
     try:
-        with self._watch(jobs) as watch:
+        with self._watch(requests) as watch:
             while not future.done():
                 watch.show()
                 concurrent.futures.wait([future], timeout=.25 if watch.panel.on else None)
@@ -173,8 +180,8 @@ def replies(self:Teacher, prompts:list,  # strings, or lists of chat messages
            ) -> list[list[Reply]]:
     "The replies to each prompt; fewer than `n` where some could not be had: see `failures`."
     keys, wanted = self._plan(prompts, temperature, max_tokens, schema, top_p)
-    jobs, failures = self._begin(wanted, n), []
-    if jobs: self._wait(self._submit(jobs, wanted, n, failures), jobs)
+    requests, failures = self._begin(wanted, n), []
+    if requests: self._wait(self._submit(requests, wanted, n, failures), requests)
     return self._end(keys, wanted, n, failures)
 
 @patch
@@ -193,11 +200,11 @@ async def ask_async(self:Teacher, prompts:list, n:int=1, temperature:float=0.7, 
                     schema:dict=None) -> list[list[str]]:
     "`ask`, to be awaited."
     keys, wanted = self._plan(prompts, temperature, max_tokens, schema)
-    jobs, failures = self._begin(wanted, n), []
-    if jobs:
-        future = asyncio.wrap_future(self._submit(jobs, wanted, n, failures))
+    requests, failures = self._begin(wanted, n), []
+    if requests:
+        future = asyncio.wrap_future(self._submit(requests, wanted, n, failures))
         try:
-            with self._watch(jobs) as watch:
+            with self._watch(requests) as watch:
                 while not (await asyncio.wait([future], timeout=.25))[0]: watch.show()
             future.result()
         finally: future.cancel()
@@ -219,8 +226,8 @@ def estimate(self:Teacher, share:float # of the whole run: 3 samples of 500 are 
             ) -> Cost:
     "The cost of a whole run, when what was asked for so far is this share of it."
     w = self.worth()
-    return Cost(math.ceil(w.prompt_tokens/share), math.ceil(w.completion_tokens/share), w.usd/share,
-                math.ceil(w.calls/share))
+    tokens = math.ceil(w.prompt_tokens/share), math.ceil(w.completion_tokens/share)
+    return Cost(*tokens, w.usd/share, math.ceil(w.calls/share))
 
 # %% ../../nbs/03_teacher/teacher.ipynb #73b05110
 @patch(as_prop=True)

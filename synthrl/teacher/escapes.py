@@ -28,11 +28,13 @@ napprox ne nexists ni nis nisd nless nmid nparallel nprec nsim nsubset nsupset n
 tg th to top tr trace tt"""
 def _either(words): return '|'.join(words.split())
 
-_slash = re.compile(rf"""\\(?: (?P<pair>\\)(?P<word>[a-zA-Z]*)     # a doubled one
-    | (?P<tex>[bf]|(?:{_either(_commands)})(?![a-zA-Z]))
-    | (?P<unsure>(?:{_either(_unsure)})(?![a-zA-Z]))
-    | (?P<fine>["/nrt]|u[0-9a-fA-F]{{4}})  | (?P<odd>.?)     # an escape; or what JSON does not know
-    ) | (?P<math>\$+)""", re.X|re.S)
+_slash = re.compile(rf"""\\(?:
+      (?P<pair>\\)(?P<word>[a-zA-Z]*)                       # a doubled one
+    | (?P<tex>[bf]|(?:{_either(_commands)})(?![a-zA-Z]))    # a formula
+    | (?P<unsure>(?:{_either(_unsure)})(?![a-zA-Z]))        # a formula, or an escape and a letter
+    | (?P<fine>["/nrt]|u[0-9a-fA-F]{{4}})                    # an escape
+    | (?P<odd>.?)                                           # what JSON does not know
+    ) | (?P<math>\$+)                                       # where a formula begins or ends""", re.X|re.S)
 
 # %% ../../nbs/03_teacher/escapes.ipynb #187d7a39
 class Unclear(Exception): "It cannot be read for sure."
@@ -41,8 +43,8 @@ def habits(text:str) -> tuple[bool, bool]:
     "Are there backslashes that stand alone, as in `\\(`, and doubled ones, as in `\\\\frac`?"
     alone = doubled = False
     for m in _slash.finditer(text):
-        alone |= bool(m['tex'] or m['odd'] and m['odd'] not in "'\"")
-        doubled |= len(m['word'] or '') > 1
+        if m['tex'] or (m['odd'] and m['odd'] not in "'\""): alone = True
+        if len(m['word'] or '') > 1: doubled = True
     return alone, doubled
 
 # %% ../../nbs/03_teacher/escapes.ipynb #2a59255d
@@ -67,19 +69,19 @@ def doubled(s:str, habits:tuple) -> str:
     alone, doubles = habits
     out, end, math, last = [], 0, False, s.rfind('$')
     for m in _slash.finditer(s):
-        add = m[0]
-        if m['math']: math = not math and m.start() < last
-        if m['odd'] == "'": add = "'"
-        elif m['tex'] or m['odd'] is not None: add = '\\' + add
-        elif m['unsure'] and is_command(s, m, math, alone): add = '\\' + add
-        elif m['pair'] and alone and len(m['word']) < 2:
+        if m['math']: math = not math and m.start() < last     # a dollar that none follows opens nothing
+        before, is_formula = '', m['tex'] or (m['unsure'] and is_command(s, m, math, alone))
+        if is_formula or m['odd'] is not None: before = '\\'
+        elif m['pair'] and alone and len(m['word']) < 2:       # a line end of LaTeX
             if doubles: raise Unclear
-            add = r'\\' + add
-        out += [s[end:m.start()], add]
+            before = r'\\'
+        said = "'" if m['odd'] == "'" else before + m[0]
+        out += [s[end:m.start()], said]
         end = m.end()
     return ''.join(out) + s[end:]
 
 def decode(raw:str, habits:tuple) -> str:
     "The text that a string's characters stand for."
-    inside = re.sub(r'(\\.)|"', lambda m: m[1] or r'\"', doubled(raw, habits), flags=re.S)
+    inside = doubled(raw, habits)
+    inside = re.sub(r'(\\.)|"', lambda m: m[1] or r'\"', inside, flags=re.S)    # quotes that nobody escaped
     return json.loads(f'"{inside}"', strict=False)

@@ -8,14 +8,18 @@ __all__ = ['pairs', 'blank', 'gap', 'key', 'Strings']
 # %% ../../nbs/03_teacher/quotes.ipynb #9299adbd
 import re
 
+from fastcore.basics import patch
 from .escapes import Unclear, decode, habits
 
 # %% ../../nbs/03_teacher/quotes.ipynb #bb57f86a
+# the quotes that a string may begin with, and those that it may end with then
 pairs = {'"': '"', '“': '“”"', '”': '“”"', "'": "'", '‘': "‘’'", '’': "‘’'", '`': "`´'", '´': "`´'"}
 blank = r'[\s\u180e\u200b\ufeff]'
 gap = re.compile(rf'(?:{blank}|/\*.*?(?:\*/|\Z)|(?://|\#)[^\n]*)*+', re.S)
 _note = r'(?:/\*(?:(?!\*/).){0,99}\*/|(?://|\#)[^\n]{0,99}(?=\n))' # a short comment
 _near = rf'(?:{blank}|{_note})*+'
+
+# a key in quotes, and its colon
 key = rf"""(?:["“”][^"“”\n]{{1,80}}["”“]|'[^'\n]{{1,80}}'){_near}:"""
 _begins_key = re.compile(key, re.S)
 
@@ -26,10 +30,17 @@ _stop = r'\Z|```|[}\]]'
 _plus = r"""\s*\+\s*["']"""
 _line = rf'[^\S\n]*+(?:{_note}[^\S\n]*+)?\n{_near}'  # a line end where a comma should be
 
-_value = rf'{_near}(?:{_stop}|{key}|,{_near}(?:{_stop}|{key}|{_name}|{_cut}))|{_line}{_name}|{_plus}'
-_item = rf"""{_near}(?:[}}\]]|\Z|```|,{_near}(?:["“'{{\[\d\]tfn.-]|\Z))|{_line}["“'{{\[\d]"""
-_after = dict(key=re.compile(rf"""{_near}(?:[:"“‘'`{{\[\d-]|\Z|(?:true|false|null)\b)""", re.S),
-              value=re.compile(_value, re.S), item=re.compile(_item, re.S))
+_key_ends = [rf"""{_near}(?:[:"“‘'`{{\[\d-]|\Z|(?:true|false|null)\b)"""]  # its colon, or a value at once
+_value_ends = [rf'{_near}(?:{_stop}|{key})',                             # the end, or the next key
+               rf'{_near},{_near}(?:{_stop}|{key}|{_name}|{_cut})',      # the same behind a comma
+               rf'{_line}{_name}',                                    # a key on the next line
+               _plus]                                                 # a sum of strings
+_item_ends = [rf'{_near}(?:[}}\]]|\Z|```)',                              # the end
+              rf"""{_near},{_near}(?:["“'{{\[\d\]tfn.-]|\Z)""",           # the next item
+              rf"""{_line}["“'{{\[\d]"""]                                 # one on the next line
+
+def _one_of(ways): return re.compile('|'.join(ways), re.S)
+_after = dict(key=_one_of(_key_ends), value=_one_of(_value_ends), item=_one_of(_item_ends))
 
 # %% ../../nbs/03_teacher/quotes.ipynb #e3e24ddb
 class Strings:
@@ -59,12 +70,10 @@ class Strings:
         if hides and re.search(r'//|#|/\*', passed): raise Unclear
 
 # %% ../../nbs/03_teacher/quotes.ipynb #1fcb4370
-from fastcore.basics import patch
-
 @patch
 def end(self:Strings, i:int, place:str):
     "Where the string that begins at `i` ends, and where to go on; None where the text ends before."
-    depth, inner, escaped = 0, 0, False
+    depth, inner, escaped = 0, 0, False     # braces that are open; quotes inside; was one escaped?
     for m in re.compile(rf'\\.|[{{}}{pairs[self.text[i-1]]}]', re.S).finditer(self.text, i):
         c, j = m[0], m.start()
         if c == '{': depth += 1
@@ -104,9 +113,10 @@ def cut(self:Strings, raw:str, place:str) -> str:
     "A string that the text's end cut off, without the braces that are none of it."
     raw = raw.rstrip(' \n\r\t`')
     more = raw.count('}') - raw.count('{')
-    beyond = re.search(r'[,}:\]]', raw) if place == 'key' else re.search(rf'(?<!\\){key}', raw)
-    if beyond or raw.count(']') > raw.count('['): raise Unclear
-    if more > self.open.count('{') or more < 1 and raw[-1:] == '}': raise Unclear
+    beyond = r'[,}:\]]' if place == 'key' else rf'(?<!\\){key}'    # more than one string
+    if re.search(beyond, raw) or raw.count(']') > raw.count('['): raise Unclear
+    its_own = more < 1 and raw.endswith('}')
+    if its_own or more > self.open.count('{'): raise Unclear
     for _ in range(more):
         if raw[-1] != '}': raise Unclear
         raw = raw[:-1].rstrip()

@@ -31,8 +31,11 @@ class Reader(Strings):
         super().__init__(text)
         self.closed = 0, '', 0 # where the last bracket was, which, and how much was in it
 
+# a number or a word of JSON, where a string or a comment follows without a comma
 _literal = re.compile(r'(?:-?\d[\d.]*+(?:[eE][+-]?\d+)?|true|false|null|True|False|None)(?=\s*["“\n#/])')
+# whatever else has no quotes, as far as a comma, a bracket or a comment
 _word = re.compile(r'(?:[^,{}\[\]"“”\n/`#]|/(?![*/])|(?<=:)//)++')
+# a call with one argument
 _call = re.compile(r'[A-Za-z_]\w*+\s*+\(\s*+(["\']?)([^()"\'\n]*+)\1\)')
 
 @patch
@@ -42,8 +45,8 @@ def word(self:Reader, place:str):
         self.i = m.end()
         return m[2] if m[1] else bare(m[2].strip(), False)
     m = _literal.match(self.text, self.i) or _word.match(self.text, self.i)
-    if not m or re.search(r':\s|\\', m[0]): raise Unclear
-    if place == 'item' and re.match(r'\S*\d\s+\S', m[0]): raise Unclear
+    if not m or re.search(r':\s|\\', m[0]): raise Unclear                     # a key may be in it
+    if place == 'item' and re.match(r'\S*\d\s+\S', m[0]): raise Unclear      # or two items
     self.i = m.end()
     if m.re is _word and self.text.startswith('"', self.i): # its first quote is missing
         if not re.match(r'"\s*([,}\]]|\Z)', self.text[self.i:self.i+40]): raise Unclear
@@ -83,10 +86,12 @@ def leave(self:Reader, mine:str, n:int):
         self.i += 1
         self.closed = self.i, mine, n
         return
-    if last == mine and size > 1 and not self.text[i:self.i].strip(): raise Unclear
-    if c not in ('}', ']'): return
+    inner_ended_here = last == mine and not self.text[i:self.i].strip()
+    if inner_ended_here and size > 1: raise Unclear        # which of its members were the outer one's?
+    if c not in ('}', ']'): return                         # the text ended
     if not _only_brackets.match(self.text, self.i): raise Unclear
-    if {']': '[', '}': '{'}[c] not in self.open: self.i += 1
+    opening = {']': '[', '}': '{'}[c]
+    if opening not in self.open: self.i += 1               # it stands for the right one
 
 # %% ../../nbs/03_teacher/reply.ipynb #220a7a68
 @patch
@@ -94,7 +99,7 @@ def array(self:Reader) -> list:
     self.enter('[')
     out = []
     while self.next(skip=',') not in ('', ']', '}'): out.append(self.value('item'))
-    self.leave(']', 2)
+    self.leave(']', 2)     # however many items: in `[[1]` too it is not clear which end is missing
     return out
 
 @patch
@@ -126,10 +131,10 @@ def member(self:Reader, name:str, quoted:bool, out:dict):
         self.i += 1
         c = self.next()
         if c == '' and out: return
-    elif c == '' and quoted:
+    elif c == '' and quoted:                               # the text ends in or behind the key
         if out: return
     elif c == '' or c in ',}]' or name[-1:] == ':': raise Unclear
-    elif not (quoted or self.i > i and c in pairs): raise Unclear
+    elif not quoted and not (self.i > i and c in pairs): raise Unclear # no colon: a blank and a string follow
     out[name] = None if c in ',}]' else self.value('value')
 
 # %% ../../nbs/03_teacher/reply.ipynb #dfc2a8ef

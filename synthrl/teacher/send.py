@@ -83,16 +83,14 @@ def body(self:Sender, request) -> dict:
 @patch
 def may_go(self:Sender, request) -> float:
     "Send it, or say how many seconds it has to wait: infinity where something has to come back first."
-    running = len(self.gate.flying)
     wait = self.gate.wait(self.loop.time())
     if wait: return wait
+    running = len(self.gate.flying)
     request.kind = request.kind or kind_of(self.body(request))
     if self.is_scouted(request) or running >= self.reserved.abreast(request, running): return math.inf
-    long = request.n > self.terms.most(request.kind)
-    state = 'long' if long else self.reserved.take(request)
-    if state == 'full' and running: return math.inf
-    if state == 'full' and self.ledger.others(): return .2
-    if state == 'full': raise BudgetReached(self.budget)
+    if request.n > self.terms.most(request.kind): state = 'long'
+    else: state = self.reserved.take(request)
+    if state == 'full': return self.until_room()
     self.queue.waiting.popleft()
     if state == 'free': self.fly(request)
     elif state == 'asked': self.queue.rest(request, .2)
@@ -100,6 +98,13 @@ def may_go(self:Sender, request) -> float:
         self.usage['cached'] += request.n - len(self.reserved.left(request))
         part(self, request)
     return 0.
+
+@patch
+def until_room(self:Sender) -> float:
+    "Seconds until the budget may have room again; it is reached where nobody has anything under way."
+    if self.gate.flying: return math.inf
+    if self.ledger.others(): return .2
+    raise BudgetReached(self.budget)
 
 # %% ../../nbs/03_teacher/send.ipynb #de188cb0
 scouting = 25 # twentieths of a second in which a refused parameter is told

@@ -45,24 +45,28 @@ def _change(name, body, terms, said):
 # %% ../../nbs/03_teacher/terms.ipynb #365281a2
 _suspects = ['seed', 'n', 'response_format', 'temperature', 'top_p']
 
-def _without(names, terms): return terms | {p: 1 if p == 'n' else None for p in names}
+def _without(names, terms):
+    "The same terms with these parameters left out; of answers at least one is asked for."
+    return terms | {p: 1 if p == 'n' else None for p in names}
 
-def _halve(body, terms, asked):
+def _halve(body, terms, asked): # asked: requests sent, with the bare one
     "The search where the text names nothing."
     names = parameters(fit(body, terms))
     bare = _without([p for p in body if p in names or isinstance(terms.get(p), str)], terms)
-    if (yield bare) is not None: return None
+    if (yield bare) is not None: return None            # it is not the parameters
     names = sorted(names, key=lambda p: (_suspects + [p]).index(p))
     middle = (len(names) + 1)//2
     suspects, others = names[:middle], names[middle:]
     if asked >= 4 or not others: return bare, not others
-    asked += 1
-    less, rest, first = _without(suspects, terms), _without(others, terms), _without(suspects[:1], terms)
-    if (yield less) is not None:                        # one of the others is at fault
-        if asked < 4 and (yield rest) is None: return rest, len(others) == 1
+    last = asked + 1 >= 4                               # is the next request the last one?
+    if (yield _without(suspects, terms)) is not None:   # one of the others is at fault
+        rest = _without(others, terms)
+        if not last and (yield rest) is None: return rest, len(others) == 1
         return bare, False
-    if asked < 4 and len(suspects) > 1 and (yield first) is None: return first, True
-    return less, len(suspects) == 1
+    if not last and len(suspects) > 1:
+        first = _without(suspects[:1], terms)
+        if (yield first) is None: return first, True
+    return _without(suspects, terms), len(suspects) == 1
 
 # %% ../../nbs/03_teacher/terms.ipynb #4a381887
 def find_terms(body:dict,  # as it would be sent to an endpoint that takes everything
@@ -183,10 +187,12 @@ def adopt(self:Terms, kind:str, terms:dict,
           sure:bool=True,  # for every kind, or only for this one?
           say:bool=True):
     "Keep what was found, and say it in one line."
-    new = {k: v for k, v in terms.items() if k not in self.all or self.all[k] != v}
-    own = {k: v for k, v in new.items() if not sure or (k == 'n' and kind.endswith('greedy'))}
-    for name in new:
-        if name not in own: self.all[name] = new[name]
+    new, own = {}, {}                      # what was not known yet; what holds for this kind alone
+    for name, how in terms.items():
+        if name in self.all and self.all[name] == how: continue
+        new[name] = how
+        if not sure or (name == 'n' and kind.endswith('greedy')): own[name] = how
+        else: self.all[name] = how
     if own: self.kinds[kind].terms = own
     self.keep()
     if say and new:
