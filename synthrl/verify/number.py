@@ -64,7 +64,8 @@ def same_number(gold:str, answer:str, seconds:float=1) -> bool:
     if a is None or b is None: return False
     if close(a, b): return True
     if ('%' in gold) == ('%' in answer): return False
-    return close(a/100, b) if '%' in gold else close(a, b/100)
+    if '%' in gold: return close(a/100, b)
+    return close(a, b/100)
 
 # %% ../../nbs/01_verify/number.ipynb #ed8c1e71
 _to_another = re.compile(r'\s(?:[^\W\d]+\s){1,2}?(?=(?:and|or)\b)') # 15 dollars or
@@ -101,8 +102,8 @@ def worked_out(s:str) -> str:
     return f'{Decimal(f"{value:.15g}"):f}'
 
 # %% ../../nbs/01_verify/number.ipynb #4fd29960
-# x = 15, y = 16
-_unknowns = re.compile(r'\d\W{0,9}(?:[,;&]|\b(?:or|and)\b)\W{0,9}[A-Za-z]\w?\s?=\s?[-$\\]?\d')
+_unknowns = re.compile( # x = 15, y = 16
+    r'\d\W{0,9}(?:[,;&]|\b(?:or|and)\b)\W{0,9}[A-Za-z]\w?\s?=\s?[-$\\]?\d')
 
 def number_in(place:str, rule:str='') -> str|None:
     "The number in a marked place, after its last `=`; '' where several stand there, or more than arithmetic."
