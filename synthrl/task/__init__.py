@@ -16,7 +16,6 @@ from .questions import NotHere, Unreachable, idle_columns, read_test
 from .samples import Sample, accepted, read_jsonl, read_line, read_samples, read_text, shown
 from .samples import to_dict, to_sample, unreadable, write_jsonl, write_samples, write_text
 _read_line, _read_text, _unreadable = read_line, read_text, unreadable # as other rooms still call them
-_fill = fill
 
 # %% ../../nbs/00_task/task.ipynb #1cbd7a49
 @dataclass

@@ -21,7 +21,8 @@ def _read(value):
     if not isinstance(value, str): return value
     if value.lower() in ('none', 'null'): return None
     number = float(value)
-    return int(number) if number.is_integer() else number
+    if number.is_integer(): return int(number)
+    return number
 
 def _number(kind, words, **limits):
     return Annotated[kind, Field(description=words, **limits), BeforeValidator(_read)]

@@ -149,8 +149,9 @@ def judge_all(kind:str, completions:list,
               strict:bool=False # only what stands in a mark?
              ) -> list[Verdict]:
     "A verdict for each completion; comparisons that take long run side by side."
-    k, n, labels, rows, counts = _kind(kind), len(completions), tuple(labels), [], []
+    k, n, labels = _kind(kind), len(completions), tuple(labels)
     asked = _each(questions, n)
+    rows, counts = [], []
     for said, golds, question in zip(completions, _each(answers, n), asked, strict=True):
         golds = accepted(golds)
         counts.append(len(golds))

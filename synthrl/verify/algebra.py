@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from .formula import agree, arithmetic, close, letter, opaque
 from .formula import places, rational, split, tidy, values
+from .units import measured as _measured
 from .workers import workers as _workers
 
 # %% ../../nbs/01_verify/algebra.ipynb #6190e260
@@ -28,7 +29,8 @@ def _same_number(a, b):
     if x is None or y is None: return None
     if close(x, y): return True
     if ('%' in a) == ('%' in b): return a.count(',') > 1 and sorted(a.split(',')) == sorted(b.split(','))
-    return close(100*x, y) if '%' in a else close(x, 100*y)
+    if '%' in a: return close(100*x, y)
+    return close(x, 100*y)
 
 # %% ../../nbs/01_verify/algebra.ipynb #c9e41545
 _prose = re.compile(r"[^\W\d_]+(?:[ '-]+[^\W\d_]+)*")
@@ -40,7 +42,8 @@ def _words(s):
     if not _prose.fullmatch(said): return None
     longest = max(map(len, re.split("[ '-]+", said)))
     fewest = 2 if m or said.isupper() else 3
-    return said.casefold() if longest >= fewest else None
+    if longest < fewest: return None
+    return said.casefold()
 
 # %% ../../nbs/01_verify/algebra.ipynb #0e511585
 _cut = re.compile(r'(?<=\d),0\d(?!\d(?!\d))') # 36,00 is no list
@@ -52,47 +55,8 @@ def look(a:str, b:str) -> bool|None: # two tidied expressions
     if (seen := _same_number(a, b)) is not None: return seen
     said, other = _words(a), _words(b)
     if said or other: return (said or a.casefold()) == (other or b.casefold())
-    return False if max(len(a), len(b)) > 200 or _cut.search(a) or _cut.search(b) else None
-
-# %% ../../nbs/01_verify/algebra.ipynb #ef915109
-_units = '''m meter metre|cm centimeter|mm millimeter|km kilometer|in inch inche|ft foot feet|yd yard|mi mile
-    |g gram|kg kilogram|lb pound|oz ounce|s sec second|ms|min minute|h hr hour|yr year|L liter|mL ml|N newton
-    |J joule|kJ|W watt|kW|V volt|A amp|K kelvin|T tesla|Hz|eV|Pa|dB|Omega ohm|mph|¢ cent|$ dollar|€ euro|°C|°F
-    |am|pm|sq|^2 squared|^3 cubed|/ per'''
-_units = {name: line.split()[0] for line in _units.split('|') for name in line.split()}
-_no_unit = re.compile(r'''\b(?:hundred|thousand|[mbtr]+illion|tenths?|hal(?:f|ves)|percent|and|or|plus|minus
-    |over|choose|factorial|mod|times[ ](?=\w)|if|for|with|to|is|are|pi|more|less|least|most)\b''', re.X)
-_dressing = re.compile(r'\\(?:text|mathrm|cdot|times)(?![a-z])|[{}()~.\\]')
-_square = re.compile(r'\b(?:square|sq|(cubic|cu)) (\w+)')
-_unit_word = re.compile(r'\^ ?-?\d|/|°?[^\W\d_]+|[$£€¥₹¢°]')
-
-def _one_unit(word):
-    "hrs, hour and hours are h; a word that is no unit of these loses its plural."
-    word = word.replace(' ', '') if len(word) < 3 else word.rstrip('s')
-    return _units.get(word) or _units.get(word.lower(), word.lower())
-
-def _unit(s):
-    "A unit in one way of writing; None for what is none."
-    s = ' '.join(_dressing.sub(' ', s.replace(r'^\circ ', '°')).split())
-    s = _square.sub(lambda m: m[2] + ('^3' if m[1] else '^2'), s)
-    if _no_unit.search(s) or _unit_word.sub('', s).strip(): return None
-    return ' '.join(map(_one_unit, _unit_word.findall(s)))
-
-# %% ../../nbs/01_verify/algebra.ipynb #83c08945
-_money = re.compile(r'([-+]?) ?(?:\\(?=\$))?([$£€¥₹]) ?')
-_tail = re.compile(r'''(?:(?<=[\d)}!])|(?<=\\pi)|(?<=\\pi[ ]))[ ]?(?=
-    \\(?:text|mathrm)\{ | \\Omega | \^\\circ[ ][CF] | [^\x00-\x7f] | (?<=[ ])[A-Za-z]{3}
-    | [A-Za-z]{2}(?![A-Za-z]) | (?<=\d[ ])[A-Za-z](?![A-Za-z]))''', re.X)
-
-def _measured(s):
-    "(value, unit) of a quantity, with '' for no unit."
-    if m := _money.match(s): return m[1] + s[m.end():], m[2]
-    if not (m := _tail.search(s)): return s, ''
-    value, tail = s[:m.start()], s[m.end():]
-    short = re.match('[A-Za-z]{1,2}(?![A-Za-z])', tail)
-    if short and short[0] not in _units: return s, ''
-    unit = _unit(tail)
-    return (s, '') if unit is None else (value, unit)
+    if max(len(a), len(b)) > 200 or _cut.search(a) or _cut.search(b): return False
+    return None
 
 # %% ../../nbs/01_verify/algebra.ipynb #61b6d78a
 _letter = rf'(?:[A-Z]{{2}}|{letter})'
@@ -116,15 +80,18 @@ def _solved(s):
     if not others or len(split(s)) > 1 or '<' in s or '>' in s: return s
     if any(map(_second.search, others[:-1])): return None # x = 2 y = 3
     last = others[-1]
-    return last if _is_asked(first, last) or settle(first, last) else None
+    if _is_asked(first, last) or settle(first, last): return last
+    return None
 
+# %% ../../nbs/01_verify/algebra.ipynb #05c63107
 def _exact(s, other):
     "What stands before \\approx, or the rounded number after it where that is asked for."
     before, _, after = (part.strip() for part in s.partition(r'\approx'))
     exact = arithmetic(_measured(before.rpartition('=')[2].strip())[0])
     rounded = rational(_measured(after)[0])
     if exact is None or rounded is None or abs(exact - rounded) > .51/10**places(rounded): return s
-    return after if rational(_measured(other)[0]) == rounded else before
+    if rational(_measured(other)[0]) == rounded: return after
+    return before
 
 def _sides(a, b):
     "Two sides to compare, where one of them alone is an equation, or rounded."
@@ -151,39 +118,51 @@ def _equations(a, b):
 _matrix = re.compile(r'\(?\\begin\{pmatrix\}(.*)\\end\{pmatrix\}\)?')
 _bracketed = re.compile(r'(\\\{|[\[(])(.*?)(\\\}|[\])])')
 
+def _signs(part):
+    "With a plus-minus in it two elements, else the one."
+    if part.count(r'\pm') != 1: return [part.replace(r'\pm', '+')]
+    return [part.replace(r'\pm', sign) for sign in '+-']
+
 def _both(parts):
     "With two elements for one that has a plus-minus."
-    twice = [(part, sign) for part in parts for sign in ('+-' if part.count(r'\pm') == 1 else '+')]
-    return [part.replace(r'\pm', sign) for part, sign in twice]
+    return [element for part in parts for element in _signs(part)]
 
 def _elements(s):
     "(brackets, elements) of a list, tuple, set, interval or matrix."
     if m := _matrix.fullmatch(s): return f'{m[1].count("&")} &', re.split(r' ?(?:&|\\\\) ?', m[1].strip())
     m = _bracketed.fullmatch(s)
     inside = m and split(m[2])
-    return (m[1] + m[3], _both(inside)) if inside else ('', _both(split(s) or [s]))
+    if inside: return m[1] + m[3], _both(inside)
+    return '', _both(split(s) or [s])
 
+# %% ../../nbs/01_verify/algebra.ipynb #9b3eb51b
 def _in_order(xs, ys):
+    "The verdict on two lists of one length, element by element."
     verdicts = list(map(settle, xs, ys))
-    return False if False in verdicts else None if None in verdicts else True
+    for doubt in (False, None):
+        if doubt in verdicts: return doubt
+    return True
 
 def _in_any_order(xs, ys):
+    "The verdict where each element may have its equal anywhere in the other list."
     rest = list(ys)
     for x in xs:
         verdicts = [settle(x, y) for y in rest]
-        if True not in verdicts: return None if None in verdicts else False
-        rest.pop(verdicts.index(True))
+        if True in verdicts: rest.pop(verdicts.index(True))
+        elif None in verdicts: return None
+        else: return False
     return True
 
 def _lists(a, b):
-    "The verdict on two lists, element by element; None where one of them is none."
+    "The verdict on two lists; None where one of them is none."
     (brackets, xs), (others, ys) = _elements(a), _elements(b)
     around = brackets + others
     if not around and len(xs) != len(ys): return False
     if min(len(xs), len(ys)) < 2 or '' in xs + ys: return None
     if len(xs) != len(ys) or brackets and others and brackets != others: return False
     if '{' in around or not around: return _in_any_order(xs, ys)
-    return False if brackets != others and len(xs) == 2 else _in_order(xs, ys)
+    if brackets != others and len(xs) == 2: return False
+    return _in_order(xs, ys)
 
 # %% ../../nbs/01_verify/algebra.ipynb #985b1741
 def settle(a:str, b:str) -> bool|None: # two tidied expressions
@@ -193,7 +172,8 @@ def settle(a:str, b:str) -> bool|None: # two tidied expressions
     seen = look(a, b)
     if seen is not None: return seen
     (x, unit), (y, other) = _measured(a), _measured(b)
-    if unit or other: return (not unit or not other or unit == other) and '%' not in a + b and settle(x, y)
+    if unit and other and unit != other: return False
+    if unit or other: return '%' not in a + b and settle(x, y)
     seen = _lists(a, b)
     if seen is not None: return seen
     if '=' in a or '=' in b: return _equations(a, b)
@@ -216,7 +196,8 @@ def _worth(a, b):
     m, n = _modulus.findall(a), _modulus.findall(b)
     if _unread.search(a + ' ' + b) or m and n and m != n: return None
     if len(_closed.findall(a)) != len(_closed.findall(b)): return None
-    return (a, b) if _letters(a) | {''} == _letters(b) | {''} or _binds.search(a + b) else None
+    if _letters(a) | {''} == _letters(b) | {''} or _binds.search(a + b): return a, b
+    return None
 
 # %% ../../nbs/01_verify/algebra.ipynb #d34802d3
 _longest = 1000 # characters of an expression
@@ -230,13 +211,14 @@ def _at_once(gold, answer):
     if max(len(gold), len(answer)) > _longest: return False, None
     a, b = tidy(gold), tidy(answer)
     seen = settle(a, b)
-    pair = _worth(*_sides(a, b)) if seen is None else None
-    return (None, pair) if pair else (bool(seen), None)
+    if seen is None and (pair := _worth(*_sides(a, b))): return None, pair
+    return bool(seen), None
 
 def equal(gold:str, answer:str, seconds:float=1.0) -> bool|None: # seconds of processor time
     "Whether two expressions mean the same; None when that could not be found out in time."
     seen, pair = _at_once(gold, answer)
-    return _by_algebra(*pair, seconds) if pair else seen
+    if not pair: return seen
+    return _by_algebra(*pair, seconds)
 
 def equal_all(pairs:list, seconds:float=1.0) -> list: # (gold, answer) each; seconds for each
     "`equal` for many pairs; what needs algebra keeps all workers busy."

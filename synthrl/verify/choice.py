@@ -72,13 +72,17 @@ def says(text:str, m:re.Match) -> bool:
     return bool(_bound.search(before) and _after.match(after))
 
 # %% ../../nbs/01_verify/choice.ipynb #cdac5657
+def _opens_line(text, m):
+    "Does a letter stand at the beginning of a line?"
+    return bool(_opens.search(text[max(0, m.start()-20):m.start()]))
+
 def said_letter(text:str) -> str|None:
     "The letter that a text begins with, or else the last that is said to be the answer."
     text = text[-5000:]
     m = _opening.match(text)
     if m and not text[m.end():].strip(' .!?*"\'`$)}]\n'): return m[1].upper()
     found = list(_letter.finditer(text))
-    lines = [m for m in found if _opens.search(text[max(0, m.start()-20):m.start()])]
+    lines = [m for m in found if _opens_line(text, m)]
     one_by_one = len({m[1] for m in lines}) > 1
     if one_by_one: found = [m for m in found if m not in lines]
     said = [m for m in chosen(text, found) if says(text, m)]

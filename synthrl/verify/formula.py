@@ -6,10 +6,9 @@
 __all__ = ['tidy', 'split', 'rational', 'places', 'close', 'opaque', 'values', 'arithmetic', 'agree']
 
 # %% ../../nbs/01_verify/formula.ipynb #f81ea1f5
-import ast, cmath, math, operator, re, zlib
+import ast, cmath, math, operator, re, unicodedata, zlib
 from fractions import Fraction
 from functools import lru_cache
-from unicodedata import normalize
 
 # %% ../../nbs/01_verify/formula.ipynb #e7b6163d
 _greek = '''alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon
@@ -17,15 +16,14 @@ _greek = '''alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu n
 _signs = {c: f'\\{name} ' for c, name in zip('αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΣΦΨΩ', _greek, strict=True)}
 _signs |= dict(zip('−–﹣－÷∕⁄′\u00a0\u2009\u202f', "----///'   ", strict=True))
 _signs |= {'×': r'\times ', '·': r'\cdot ', '⋅': r'\cdot ', '∞': r'\infty ', '±': r'\pm ', '≈': r'\approx ',
-    '≤': r'\le ', '≥': r'\ge ', '≠': r'\ne ', '∈': r'\in ', '∪': r'\cup ', '∩': r'\cap ',
-    '∖': r'\setminus ',
-    '∅': r'\emptyset ', '°': r'^\circ ', '½': r'\frac{1}{2}', '¼': r'\frac{1}{4}', '¾': r'\frac{3}{4}'}
+    '≤': r'\le ', '≥': r'\ge ', '≠': r'\ne ', '∈': r'\in ', '∪': r'\cup ', '∩': r'\cap ', '∅': r'\emptyset ',
+    '∖': r'\setminus ', '°': r'^\circ ', '½': r'\frac{1}{2}', '¼': r'\frac{1}{4}', '¾': r'\frac{3}{4}'}
 _signs = str.maketrans(_signs)
 _raised = re.compile(r'([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)|[₀₁₂₃₄₅₆₇₈₉]+')
 
 def _in_latex(s):
     "LaTeX for the signs that Unicode has."
-    s = _raised.sub(lambda m: ('^{' if m[1] else '_{') + normalize('NFKC', m[0]) + '}', s)
+    s = _raised.sub(lambda m: ('^{' if m[1] else '_{') + unicodedata.normalize('NFKC', m[0]) + '}', s)
     return s.translate(_signs)
 
 # %% ../../nbs/01_verify/formula.ipynb #312377f0
@@ -63,7 +61,8 @@ _joined = re.compile(r',? ?\\text\{ ?(?:and|or) ?\} ?|(?<=[\d)}\]] )(?:and|or)(?
 def tidy(s:str) -> str: # a LaTeX or plain expression, at most a few hundred characters
     "The expression with its many ways of writing brought to one."
     if s.isdigit(): return s
-    s = _around.sub('', re.sub(' +', ' ', _blank.sub(' ', s if s.isascii() else _in_latex(s))))
+    if not s.isascii(): s = _in_latex(s)
+    s = _around.sub('', re.sub(' +', ' ', _blank.sub(' ', s)))
     if _trig.search(s): s = _degrees.sub(r'\\frac{\1\\pi}{180}', s)
     for pattern, to in _rewritings: s = pattern.sub(to, s)
     if not _relation.search(s): s = _joined.sub(',', s)
@@ -177,8 +176,9 @@ def _python(s):
     out, ended = '', False # has a value just ended?
     for number, name, call, sign, other in _token.findall(_innermost(s)):
         if other or number and ended: raise _Unsure
+        if name: name = 'v' + name.lstrip('\\')
         if ended and (name or call or sign == '('): out += '*'
-        out += 'v' + name.lstrip('\\') if name else number or call or sign
+        out += name or number or call or sign
         if number or name or call or sign: ended = bool(number or name or sign == ')')
     return out.replace('^', '**')
 
@@ -235,9 +235,9 @@ def arithmetic(s:str) -> float|None:
 def _compare(x, y):
     "True, False, or None where floating point cannot tell."
     difference, size = abs(x - y), max(abs(x), abs(y))
-    if size < 1e-9: return None if difference else True # what is left of a sum that cancels out
+    if size < 1e-9: return not difference or None # what is left of a sum that cancels out
     if difference > 1e-7*size: return False
-    return True if difference <= 1e-11*size and size < 1e6 else None
+    return difference <= 1e-11*size and size < 1e6 or None
 
 def agree(a:str, b:str) -> bool|None: # two opaque formulas
     "Whether two formulas agree at three points, or at none; None where that is not clear."
@@ -246,4 +246,4 @@ def agree(a:str, b:str) -> bool|None: # two opaque formulas
     for decimal, other in ((rational(a), ys[0]), (rational(b), xs[0])):
         if decimal is not None and '.' in a + b and close(decimal, Fraction(other.real)): return True
     verdicts = set(map(_compare, xs, ys))
-    return verdicts.pop() if len(verdicts) == 1 else None
+    if len(verdicts) == 1: return verdicts.pop()

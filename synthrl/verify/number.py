@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['to_number', 'same_number', 'number_in', 'last_number', 'read_number']
 
-# %% ../../nbs/01_verify/number.ipynb #ac85c22d
+# %% ../../nbs/01_verify/number.ipynb #f9cf5e45
 import re
 from decimal import Decimal
 from unicodedata import normalize
 from .algebra import arithmetic, close, rational, tidy
 from .reading import Answer, denied, first_sentence, joined, read_answer, without_remarks
 
-# %% ../../nbs/01_verify/number.ipynb #290d058f
+# %% ../../nbs/01_verify/number.ipynb #c2eaa395
 _zeros = dict(hundred=2, thousand=3, k=3, million=6, billion=9, trillion=12)
 _number = re.compile(r'''
     (?P<sign>(?<![\w)\]}])[-+]\s?|(?<![\d)\]}]\s)\b(?:minus|negative)\s(?=\W?\d))?  # a sign, not 5-3
@@ -25,7 +25,7 @@ _number = re.compile(r'''
     (?P<scale>(?:(?:\s{0,3}(?:hundred|thousand|million|billion|trillion)|(?<=\d)(?-i:k))\b)*)
     (?P<pct>\s?(?:\\?%|percent\b))?''', re.X | re.I)
 
-# %% ../../nbs/01_verify/number.ipynb #d056800e
+# %% ../../nbs/01_verify/number.ipynb #fabe281c
 def to_number(m:re.Match # of a number
              ) -> str:
     "The number written one way: `-1234.5`, `3/4`, `50%`."
@@ -39,7 +39,7 @@ def to_number(m:re.Match # of a number
     signed = (m['sign'] or '+').strip() != '+' or m['sign2']
     return '-'*bool(signed and digits.strip('0./')) + digits + '%'*bool(m['pct'])
 
-# %% ../../nbs/01_verify/number.ipynb #f03fc903
+# %% ../../nbs/01_verify/number.ipynb #984de3e8
 _latex = [(re.compile(pattern), new) for pattern, new in (
     (r'\{,\}|\\!', ','), (r'\\[,;: ]|(?<=\d)~(?=\d)', '\u2009'),
     (r'\\(?:text|mathrm|mathbf|textbf)\b\s?\{?|\\\\', ' '),
@@ -56,7 +56,7 @@ def plain_numbers(s:str) -> str:
         for pattern, new in _latex: s = pattern.sub(new, s)
     return s
 
-# %% ../../nbs/01_verify/number.ipynb #0576434d
+# %% ../../nbs/01_verify/number.ipynb #06a2fbe1
 def same_number(gold:str, answer:str, seconds:float=1) -> bool:
     "Are two numbers equal? `50%` is both `50` and `0.5`."
     if gold == answer or gold.isdigit() and answer.isdigit(): return gold == answer
@@ -64,9 +64,10 @@ def same_number(gold:str, answer:str, seconds:float=1) -> bool:
     if a is None or b is None: return False
     if close(a, b): return True
     if ('%' in gold) == ('%' in answer): return False
-    return close(a/100, b) if '%' in gold else close(a, b/100)
+    if '%' in gold: return close(a/100, b)
+    return close(a, b/100)
 
-# %% ../../nbs/01_verify/number.ipynb #ed8c1e71
+# %% ../../nbs/01_verify/number.ipynb #66dd4bb6
 _to_another = re.compile(r'\s(?:[^\W\d]+\s){1,2}?(?=(?:and|or)\b)') # 15 dollars or
 
 def several(s:str, m:re.Match, n:re.Match) -> bool:
@@ -80,7 +81,7 @@ def several(s:str, m:re.Match, n:re.Match) -> bool:
     if a % 1 or b % 1: return abs(a - b) > max(abs(a), abs(b))/100
     return not same_number(one, other)
 
-# %% ../../nbs/01_verify/number.ipynb #ff3a0f78
+# %% ../../nbs/01_verify/number.ipynb #a671e4bb
 _goes_on = re.compile(r'''(?:\\right)?\)?\s?\^(?!\s?\{?\s?(?:\\circ|(?:st|nd|rd|th)\b))|\s?[-+*×·]\s?[b-z]\b
     |\s?(?:[*/×÷·]\s?[-($\\{]{0,3}\d|x(?=\s\d)|\\(?:times|cdot|div|pm|sqrt|pi|d?frac)\b|[π√])
     |\)?\(\d|e[-+]?\d|[²³¹⁰-⁹⁻!]''', re.I | re.X)
@@ -91,7 +92,7 @@ def in_formula(s:str, m:re.Match) -> bool:
     "Is a number only a part of a formula?"
     return bool(_goes_on.match(s, m.end()) or _begins.search(s[max(0, m.start()-20):m.start()]))
 
-# %% ../../nbs/01_verify/number.ipynb #c6dfa153
+# %% ../../nbs/01_verify/number.ipynb #16847fff
 _scientific = re.compile(r"""([-+]?\d+(?:\.\d+)?)                      # 1.5
     (?:e|\s?(?:[x×*]|\\times|\\cdot)\s?10\s?\^)\s?\{?([-+]?\d{1,3})\}?  # × 10^3""", re.I | re.X)
 
@@ -103,9 +104,9 @@ def worked_out(s:str) -> str:
     if value is None or not abs(value) < 1e15: return ''
     return f'{Decimal(f"{value:.15g}"):f}'
 
-# %% ../../nbs/01_verify/number.ipynb #4fd29960
-# x = 15, y = 16
-_unknowns = re.compile(r'\d\W{0,9}(?:[,;&]|\b(?:or|and)\b)\W{0,9}[A-Za-z]\w?\s?=\s?[-$\\]?\d')
+# %% ../../nbs/01_verify/number.ipynb #e7c04aa8
+_unknowns = re.compile( # x = 15, y = 16
+    r'\d\W{0,9}(?:[,;&]|\b(?:or|and)\b)\W{0,9}[A-Za-z]\w?\s?=\s?[-$\\]?\d')
 
 def number_in(place:str, rule:str='') -> str|None:
     "The number in a marked place, after its last `=`; '' where several stand there, or more than arithmetic."
@@ -122,7 +123,7 @@ def number_in(place:str, rule:str='') -> str|None:
         value = value or worked_out(part)
     return value
 
-# %% ../../nbs/01_verify/number.ipynb #6eac5b2e
+# %% ../../nbs/01_verify/number.ipynb #eb7111af
 _sum = re.compile(r'(?<=[a-z*\d])(?<!\bis)\s\([^()=]*\d\s?[-+*/×÷x]\s?\d[^()=]*\)\W*\Z')
 _range = re.compile(r'\d\s?[-–/:]\s?\d') # a range, a score, a date
 _apart = re.compile(r'\n|\.\s')
@@ -141,7 +142,7 @@ def last_number(s:str, tail:int=150) -> str|None: # tail: characters that are lo
     if beside and several(end, *found[-2:]): return None
     return to_number(found[-1])
 
-# %% ../../nbs/01_verify/number.ipynb #9613ac98
+# %% ../../nbs/01_verify/number.ipynb #ab5e3372
 def _unmarked(text):
     "What a line that begins with `A:` says, as GSM8K's own solutions end; else the last number."
     _, a_line, line = ('\n' + text).rpartition('\nA:')

@@ -22,10 +22,11 @@ def _parse(s):
     plain = normalize_latex(s, NormalizationConfig(malformed_operators=True, nits=True, boxed='none'))
     found = latex2sympy(plain, is_real=not should_treat_as_complex(plain), normalization_config=None,
         conversion_config=ConversionConfig(lowercase_symbols=False))
-    either = isinstance(found, FiniteSet) and re.search(r'\bor\b', s)
-    return Or(*found.args).as_set() if either else found # x < 1 or x > 2
+    if isinstance(found, FiniteSet) and re.search(r'\bor\b', s): # x < 1 or x > 2
+        return Or(*found.args).as_set()
+    return found
 
-# %% ../../nbs/01_verify/workers.ipynb #ce510c93
+# %% ../../nbs/01_verify/workers.ipynb #b80c9b58
 def _same_value(a, b):
     "Whether the difference vanishes, or is a constant that vanishes to twenty digits."
     from sympy import Float, S, simplify
@@ -34,17 +35,25 @@ def _same_value(a, b):
     if difference.has(S.NaN, S.ComplexInfinity): return False # a division by nought
     if difference.is_Rational or difference.free_symbols: return simplify(difference) == 0
     value, *sizes = (abs(x.doit().evalf(30)) for x in (difference, a, b))
-    return bool(value <= max(sizes)*(1e-14 if difference.has(Float) else 1e-20))
+    tiny = 1e-14 if difference.has(Float) else 1e-20
+    return bool(value <= tiny*max(sizes))
+
+# %% ../../nbs/01_verify/workers.ipynb #744e899b
+def _excess(p):
+    "The side of a relation that is said to be larger, minus the other."
+    if '<' in p.rel_op: return (p.rhs - p.lhs).doit()
+    return (p.lhs - p.rhs).doit()
 
 def _same_relation(p, q):
     "Whether the larger side minus the smaller one is the same in both, but for a factor."
     from sympy import simplify
     if p.rel_op.strip('<>') != q.rel_op.strip('<>') or not p.free_symbols: return False
-    x, y = ((e.rhs - e.lhs if '<' in e.rel_op else e.lhs - e.rhs) for e in (p, q))
-    ratio = simplify(x.doit()/y.doit())
+    ratio = simplify(_excess(p)/_excess(q))
     if not ratio.is_number or not ratio.is_finite: return False
-    return bool(ratio != 0 if p.rel_op in ('==', '!=') else ratio.is_positive)
+    if p.rel_op in ('==', '!='): return bool(ratio != 0)
+    return bool(ratio.is_positive)
 
+# %% ../../nbs/01_verify/workers.ipynb #7171bfc0
 def _is_solution(relations, found):
     "x > 2 is (2, oo); what is not solved, like 2x > 4, is no interval."
     from sympy import And, Set
@@ -53,17 +62,32 @@ def _is_solution(relations, found):
     solved = all(side.is_Symbol or side.is_number for p in relations for side in p.args)
     return solved and whole.as_set() == found
 
+def _relations(e):
+    "The relations in a statement: several, one or none."
+    from sympy import And
+    from sympy.core.relational import Relational
+    if isinstance(e, And): return e.args
+    if isinstance(e, Relational): return [e]
+    return []
+
+def _same_statement(ps, qs):
+    "Whether each relation of one statement has its equal in the other."
+    if len(ps) != len(qs): return False
+    for p in ps:
+        if not any(_same_relation(p, q) for q in qs): return False
+    return True
+
 def _same(a, b):
     "Values by their difference, relations by their sides; math-verify on sets and what is left."
     from math_verify import verify
-    from sympy import And, Expr, S
-    from sympy.core.relational import Relational
+    from sympy import Expr, S
     from sympy.logic.boolalg import BooleanAtom
     if isinstance(a, BooleanAtom) or isinstance(b, BooleanAtom) or S.EmptySet in (a, b): return False
     if isinstance(a, Expr) and isinstance(b, Expr): return _same_value(a, b)
-    ps, qs = (e.args if isinstance(e, And) else [e]*isinstance(e, Relational) for e in (a, b))
-    if ps and qs: return len(ps) == len(qs) and all(any(_same_relation(p, q) for q in qs) for p in ps)
-    if ps or qs: return _is_solution(ps or qs, b if ps else a)
+    ps, qs = _relations(a), _relations(b)
+    if ps and qs: return _same_statement(ps, qs)
+    if ps: return _is_solution(ps, b)
+    if qs: return _is_solution(qs, a)
     logging.getLogger('math_verify').setLevel(logging.ERROR) # it would warn that its timeouts are off
     return bool(verify(a, b, timeout_seconds=None))
 
@@ -165,6 +189,7 @@ class Workers:
             return verdict
         finally:
             if not said: worker.close()
-            self.idle.put(worker if worker.proc.poll() is None else _Worker())
+            if worker.proc.poll() is not None: worker = _Worker()
+            self.idle.put(worker)
 
 workers = Workers()
