@@ -88,7 +88,7 @@ def test_check_says_what_labels_are_for(tmp_path, capsys, kind, labels, words):
 
 
 def test_check_keeps_its_lines_short(tmp_path, capsys):
-    assert main(['check', a_task(tmp_path, rows=[dict(input='q', answer='9'*390)])]) == 0
+    assert main(['check', a_task(tmp_path, rows=[dict(input='q', answer='9'*400)])]) == 0
     assert max(map(len, capsys.readouterr().out.splitlines())) < 200
 
 

@@ -65,8 +65,8 @@ def _begin(task, preset, out, seed, budget, say,
     if seed < 0: raise UserError(f'seed = {seed}', 'give 0 or more')
     task = task if isinstance(task, Task) else Task.load(task)
     named = {'plan.student': student, 'plan.teacher': teacher, 'plan.base_url': base_url}
-    named = {key: value for key, value in named.items() if value is not None}
-    parts = choose(preset, seed, **check_recipe(task, recipe).settings | named | changes)
+    given = {key: value for key, value in named.items() if value is not None}
+    parts = choose(preset, seed, **check_recipe(task, recipe).settings | given | changes)
     folder = Path(out or f'runs/{task.name}').expanduser()
     job = Run(folder, task, parts, seed, _allowed(budget), say, preset, recipe)
     check_gold(task, job.test)

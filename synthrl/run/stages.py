@@ -52,9 +52,9 @@ class Run(Job):
     def __init__(self, path:Path, task:Task, parts:dict, seed:int=0, budget:dict=None, say=print,
                  preset:str='', recipe:str='synthetic'):
         super().__init__(path, run_settings(task, parts, seed), say)
-        self.preset, self.recipe = preset, recipe
-        self.task, self.parts, self.seed, self.budget = task, parts, seed, budget or {}
-        self.plan, self._teacher, self._student = parts['plan'], None, (None, None)
+        self.task, self.parts, self.plan = task, parts, parts['plan']
+        self.preset, self.recipe, self.seed, self.budget = preset, recipe, seed, budget or {}
+        self._teacher, self._student = None, (None, None) # made when they are first asked for
         self._read, self._told = {}, {}
 
     @cached_property
@@ -68,10 +68,12 @@ class Run(Job):
     def human(self) -> list[Sample]: return read_test(self.task, which='train')
 
     def read(self, name:str) -> list[Sample]: # a file of the folder; [] where it is not there
-        path, now = self.path/name, fingerprint(self.path/name)
+        now = fingerprint(self.path/name)
+        if not now: return []
         before, samples = self._read.get(name, ('', []))
-        if now != before: self._read[name] = now, read_samples(path)
-        return self._read[name][1] if now else []
+        if now != before: samples = read_samples(self.path/name)
+        self._read[name] = now, samples
+        return samples
 
     def write(self, name:str, samples:list[Sample]): write_samples(self.path/name, samples)
 
@@ -179,7 +181,8 @@ def make_heldout(run:Run):
 # %% ../../nbs/12_run/stages.ipynb #5a2ceb38
 def make_train(run:Run):
     "The samples to train on, in their order."
-    scored, policy, nothing = run.read('scored.jsonl'), run.plan.policy, 'there is nothing to learn from'
+    scored, policy = run.read('scored.jsonl'), run.plan.policy
+    nothing = 'there is nothing to learn from'
     why = no_signal(scored)
     if why: raise NoSignal(f"{run.path/'scored.jsonl'}: {why}: {nothing}", why_no_signal(run, scored))
     chosen = select(scored, run.plan.selected, policy, run.seed, say=run.say)
