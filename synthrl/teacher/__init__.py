@@ -9,6 +9,7 @@ __all__ = ['Teacher']
 import asyncio, concurrent.futures, math, os, sys
 
 from fastcore.basics import patch, store_attr
+from .address import TRANSPORTS, Address, find_address, find_endpoint, find_key
 from .batch import Request, runs
 from .ledger import Budget, Cost, Ledger, Reply
 from .prices import PRICES, Prices, check_budget, price, price_of, read_prices
@@ -17,7 +18,7 @@ from .reply import read_object
 from .send import BudgetReached, Sender
 from .told import Watch, cost_line, missing_line
 from ..task import UserError
-from .wire import TRANSPORTS, Address, find_address, find_endpoint, find_key
+
 
 # %% ../../nbs/03_teacher/teacher.ipynb #330d6694
 class Teacher:

@@ -6,12 +6,12 @@
 __all__ = ['Reply', 'Cost', 'Ledger', 'Budget']
 
 # %% ../../nbs/03_teacher/ledger.ipynb #d040c2ce
-import json, sqlite3, time
+import json, time
 from dataclasses import astuple, dataclass
 
 from fastcore.basics import patch
-from .prices import PRICES, Prices, price, price_of, read_prices
-from .question import mend_texts, request_key, whole
+from .prices import PRICES, Prices, price, price_of, read_prices # others look for them here
+from .question import whole
 from .store import Store
 
 # %% ../../nbs/03_teacher/ledger.ipynb #7bd1da6b
@@ -51,7 +51,9 @@ class Ledger(Store):
         "The replies that are there, `{key: {i: Reply}}`, samples 0 to n - 1."
         sql, found = 'select i, text, finish from replies where key = ? and i < ?', {}
         with self.reading() as db:
-            for key in keys: found[key] = {i: Reply(*reply) for i, *reply in db.execute(sql, (key, n))}
+            for key in keys:
+                rows = db.execute(sql, (key, n))
+                found[key] = {i: Reply(text, finish) for i, text, finish in rows}
         return found
 
     def is_empty(self) -> bool:

@@ -9,7 +9,8 @@ __all__ = ['unseen', 'Reservations', 'BudgetReached']
 import json, math
 from fastcore.basics import patch, store_attr
 from ..task import UserError
-from .ledger import PRICES, Budget, Cost, price
+from .ledger import Budget, Cost
+from .prices import PRICES, price
 
 # %% ../../nbs/03_teacher/reserve.ipynb #7a0715f4
 class Reservations:

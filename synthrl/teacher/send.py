@@ -11,11 +11,12 @@ from contextlib import suppress
 from fastcore.basics import patch, store_attr
 from ..task import UserError
 from .address import Address, find_endpoint
-from .batch import Batch, Queue, Request, runs
+from .batch import Batch, Queue
 from .faults import Fault
-from .ledger import PRICES, Budget, Ledger
+from .ledger import Budget, Ledger
 from .outcomes import fail, part, take
 from .pace import Gate
+from .prices import PRICES
 from .reserve import BudgetReached, Reservations
 from .terms import Terms, fit, kind_of
 from .wire import open_client, post
