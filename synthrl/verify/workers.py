@@ -53,7 +53,7 @@ def _same_relation(p, q):
     if p.rel_op in ('==', '!='): return bool(ratio != 0)
     return bool(ratio.is_positive)
 
-# %% ../../nbs/01_verify/workers.ipynb #7171bfc0
+# %% ../../nbs/01_verify/workers.ipynb #6e7a06a6
 def _is_solution(relations, found):
     "x > 2 is (2, oo); what is not solved, like 2x > 4, is no interval."
     from sympy import And, Set
@@ -62,6 +62,7 @@ def _is_solution(relations, found):
     solved = all(side.is_Symbol or side.is_number for p in relations for side in p.args)
     return solved and whole.as_set() == found
 
+# %% ../../nbs/01_verify/workers.ipynb #fb1bcf96
 def _relations(e):
     "The relations in a statement: several, one or none."
     from sympy import And
