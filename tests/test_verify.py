@@ -1,10 +1,11 @@
 "What needs processes, faults and a clock: hostile text, killed workers, threads, the suites of real cases."
 
 import json, os, random, subprocess, sys, threading, time
+from contextlib import suppress
 from pathlib import Path
 import pytest
 from synthrl.verify import algebra as eq
-from synthrl.verify import REGISTRY, Verdict, extract, judge, judge_all, kind, same
+from synthrl.verify import REGISTRY, Verdict, judge, judge_all
 
 root = Path(__file__).parent.parent
 shared = root / '../shared/eval'
@@ -144,23 +145,23 @@ def rss(pid):
 @pytest.mark.timeout(1500)
 def test_hostile():
     judge('math', 'x + \\int y', '1')  # workers are up
-    before, kinds, slowest, most = (
-        rss('self'),
-        ['math', 'math', 'number', 'choice', 'label', 'yes_no', 'text'],
-        [],
-        0,
-    )
+    before, slow, most = rss('self'), [], 0
+    kinds = ['math', 'math', 'number', 'choice', 'label', 'yes_no', 'text']
+    golds = dict(math='x^2 - \\int x', number='18', choice='B', label='neutral', yes_no='no', text='Paris')
+
+    def seconds(k, text):
+        start = time.monotonic()
+        assert judge(k, text, golds[k], labels.get(k, ()), question=text if k == 'choice' else '') in Verdict
+        return time.monotonic() - start
+
     for i, text in enumerate(hostile()):
         k = kinds[i % len(kinds)]
-        gold = dict(
-            math='x^2 - \\int x', number='18', choice='B', label='neutral', yes_no='no', text='Paris'
-        )[k]
-        start = time.monotonic()
-        assert judge(k, text, gold, labels.get(k, ()), question=text if k == 'choice' else '') in Verdict
-        slowest.append((time.monotonic() - start, k, text[:60]))
+        if seconds(k, text) >= 2 * busy():
+            slow.append((k, text))
         if i % 20 == 0:
             most = max([most, *[rss(w.proc.pid) for w in list(eq._workers.idle.queue)]])
-    assert max(slowest)[0] < 2 * busy(), sorted(slowest)[-5:]
+    # what another process's moment made slow is not slow twice
+    assert [(k, text[:60]) for k, text in slow if seconds(k, text) >= 2 * busy()] == []
     assert rss('self') - before < 500 and most < 1100
 
 
@@ -242,6 +243,8 @@ def test_a_worker_killed_at_work():
     time.sleep(busy())
     for pid in children():
         os.kill(pid, 9)
+        with suppress(ChildProcessError):  # its thread may have waited for it already
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     t.join(10 * busy())
     assert done == [None]
     assert judge('math', '\\int_0^1 x dx', '\\frac{1}{2}', seconds=busy()) == Verdict.correct
