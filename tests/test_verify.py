@@ -167,10 +167,15 @@ def test_hostile():
 
 @pytest.mark.parametrize('k', ['math', 'number', 'choice', 'text'])
 def test_hostile_labels(k):
-    for text in list(hostile(30, seed=7)):
+    judge('math', 'x + \\int y', '1')  # workers are up
+
+    def is_slow(text):
         start = time.monotonic()
         judge(k, 'The answer is 5', text)
-        assert time.monotonic() - start < 2 * busy(), text[:80]
+        return time.monotonic() - start >= 2 * busy()
+
+    slow = [text for text in hostile(30, seed=7) if is_slow(text)]
+    assert [text[:80] for text in slow if is_slow(text)] == []
 
 
 # ---- nothing of it is run
