@@ -169,7 +169,8 @@ def test_stopped_at_step_13_of_24(before, tmp_path, stop):
     p = begin(tmp_path, 'model')
     said, err = p.communicate(timeout=900)
     assert p.returncode == 0 and not err.strip(), said + err[-3000:]
-    ours = ('train', 'model', 'note:', 'report:', 'passages', 'initial', 'synth', 'scored', 'heldout')
+    ours = ('engines', 'train', 'model', 'note:', 'report:', 'passages', 'initial', 'synth', 'scored',
+            'heldout')
     assert all(line.startswith(ours) for line in said.splitlines()), said # and no line of a library
     after = int(said.split('goes on after step ')[1].split()[0])
     assert 10 <= after <= at and said.count('skipped') == 6
