@@ -9,14 +9,13 @@ __all__ = ['ASKED', 'OWN', 'interval', 'pass_at', 'Evaluation', 'Evaluate', 'eva
 # %% ../nbs/10_evaluate.ipynb #97bf4e67
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import islice
 
 from fastcore.basics import patch
 
 from .student import ask_student
 from .task import Sample, Task, UserError, write_jsonl
 from .task.ranges import Amount, Count, Whole, WholeOrNone, settings
-from .verify import judge_all
+from .verify import judge_each
 
 # %% ../nbs/10_evaluate.ipynb #a409d10f
 def _wilson(p, n, level):
@@ -129,14 +128,8 @@ def _row(s, answers):
 
 def _judge(task, rows, key, strict):
     "Judge all answers by one reading, and put the verdicts into the rows."
-    texts, labels, asked = [], [], []
-    for r in rows:
-        n = len(r['answers'])
-        texts += r['answers']
-        labels += [r['label']]*n
-        asked += [r['input']]*n
-    verdicts = iter(judge_all(task.answer, texts, labels, task.labels, asked, strict=strict))
-    for r in rows: r[key] = [v.value for v in islice(verdicts, len(r['answers']))]
+    found = judge_each(task, [(r['input'], r['label'], r['answers']) for r in rows], strict)
+    for r, verdicts in zip(rows, found, strict=True): r[key] = [v.value for v in verdicts]
 
 # %% ../nbs/10_evaluate.ipynb #37f566d9
 def evaluate(task:Task, student, # anything with `sample`, see synthrl.student

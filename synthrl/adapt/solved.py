@@ -9,7 +9,7 @@ __all__ = ['Adapt', 'judged_answers', 'find_solved']
 from dataclasses import replace
 from ..task import Sample, Task
 from ..task.ranges import Count, settings
-from ..verify import judge_all
+from ..verify import judge_each
 from ..student import ask_student
 from ..synthesize import Synthesis
 
@@ -28,16 +28,14 @@ def judged_answers(task:Task, student,      # anything with `sample`, see synthr
                   ) -> list[list[tuple[str, bool]]]:
     "For each sample the student's answers, and whether each is right."
     answers = ask_student(task, student, [s.input for s in samples], **how)
-    texts, labels, questions = [], [], []
-    for s, given in zip(samples, answers, strict=True):
-        texts += [answer.text for answer in given]
-        labels += [s.label]*len(given)
-        questions += [s.input]*len(given)
-    strict = strict and task.has_mark
-    verdicts = iter(judge_all(task.answer, texts, labels, task.labels, questions, strict=strict))
     rows = []
-    for given in answers: rows.append([(answer.text, next(verdicts) == 'correct') for answer in given])
-    return rows
+    for s, given in zip(samples, answers, strict=True):
+        rows.append((s.input, s.label, [answer.text for answer in given]))
+    found = judge_each(task, rows, strict and task.has_mark)
+    out = []
+    for (_, _, texts), verdicts in zip(rows, found, strict=True):
+        out.append([(text, verdict == 'correct') for text, verdict in zip(texts, verdicts, strict=True)])
+    return out
 
 # %% ../../nbs/06_adapt/solved.ipynb #046dfbe6
 def find_solved(task:Task, student, samples:list[Sample], settings:Adapt=None) -> list[Sample]:

@@ -10,7 +10,7 @@ import os, re
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from ..task import UserError, data_path, _read_line, _read_text, _unreadable
+from ..task import UserError, data_path, read_line, read_text, unreadable
 from .words import tokens
 
 # %% ../../nbs/02_retrieve/documents.ipynb #6226d1cc
@@ -46,7 +46,7 @@ def _of_row(row, where, otherwise): # the file and line; the id where the row ha
 def _from_jsonl(path, name): # name: what the ids begin with
     with open(path, encoding='utf-8-sig') as f:
         for i, line in enumerate(f, 1):
-            if line.strip(): yield _of_row(_read_line(path, i, line), f'{path}:{i}', f'{name}:{i}')
+            if line.strip(): yield _of_row(read_line(path, i, line), f'{path}:{i}', f'{name}:{i}')
 
 # %% ../../nbs/02_retrieve/documents.ipynb #6b8ec7c1
 def _printable(name):
@@ -56,7 +56,7 @@ def _printable(name):
 def _title(path): return _printable(path.stem).replace('_', ' ')
 
 def _from_txt(path, name):
-    for i, text in enumerate(pieces(_read_text(path)), 1): yield Passage(f'{name}:{i}', _title(path), text)
+    for i, text in enumerate(pieces(read_text(path)), 1): yield Passage(f'{name}:{i}', _title(path), text)
 
 # %% ../../nbs/02_retrieve/documents.ipynb #afa58281
 _fence = re.compile(r' {0,3}(```+|~~~+)')
@@ -104,7 +104,7 @@ def _sections(text):
 # %% ../../nbs/02_retrieve/documents.ipynb #200097ea
 def _from_md(path, name):
     i = 0
-    for heading, lines in _sections(_read_text(path)):
+    for heading, lines in _sections(read_text(path)):
         for text in pieces('\n'.join(lines)):
             i += 1
             yield Passage(f'{name}:{i}', heading or _title(path), text)
@@ -156,7 +156,7 @@ def _kinds(folder):
         folder.stat()
         files = _walk(folder) if folder.is_dir() else [folder]
         return {path: _kind(path) for path in files}
-    except OSError as e: raise _unreadable(e.filename or folder, e, _mend) from None
+    except OSError as e: raise unreadable(e.filename or folder, e, _mend) from None
 
 # %% ../../nbs/02_retrieve/documents.ipynb #1d33c18f
 def _some(paths):
@@ -202,7 +202,7 @@ def _from_file(path, name):
     try:
         for p in _readers[path.suffix.lower()](path, name):
             if tokens(p.text): yield p
-    except (OSError, UnicodeDecodeError) as e: raise _unreadable(path, e, _mend) from None
+    except (OSError, UnicodeDecodeError) as e: raise unreadable(path, e, _mend) from None
 
 def _from_files(folder):
     "The passages of all files; a file is named by its path in the folder."

@@ -28,7 +28,7 @@ from ..synthesize import find_keywords
 from ..task import Task, UserError, write_text
 from ..task.errors import instead
 from ..teacher import TRANSPORTS
-from ..teacher.ledger import read_prices
+from ..teacher.prices import read_prices
 from ..train import NoSignal, check_packages
 
 # %% ../../nbs/12_run/run.ipynb #1cc185bd

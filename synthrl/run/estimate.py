@@ -12,7 +12,7 @@ from dataclasses import asdict
 from ..retrieve import describe_library, library_of
 from .stages import Run
 from ..synthesize import find_passages, find_pattern, generate, vote
-from ..teacher.ledger import price_of
+from ..teacher.prices import price_of
 
 # %% ../../nbs/12_run/estimate.ipynb #a1bb838b
 def first_samples(run:Run, n:int=3) -> tuple: # passages, samples, how attempts were lost, what they cost

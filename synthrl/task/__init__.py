@@ -15,7 +15,6 @@ from .errors import UserError, instead, known_name
 from .questions import NotHere, Unreachable, idle_columns, read_test
 from .samples import Sample, accepted, read_jsonl, read_line, read_samples, read_text, shown
 from .samples import to_dict, to_sample, unreadable, write_jsonl, write_samples, write_text
-_read_line, _read_text, _unreadable = read_line, read_text, unreadable # as other rooms still call them
 
 # %% ../../nbs/00_task/task.ipynb #1cbd7a49
 @dataclass

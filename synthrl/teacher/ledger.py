@@ -10,7 +10,7 @@ import json, time
 from dataclasses import astuple, dataclass
 
 from fastcore.basics import patch
-from .prices import PRICES, Prices, price, price_of, read_prices # others look for them here
+from .prices import PRICES, Prices, price, price_of, read_prices # found here, too
 from .question import whole
 from .store import Store
 
