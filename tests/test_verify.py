@@ -17,6 +17,21 @@ def rows(name):
     return [json.loads(l) for l in (shared / name).open()]
 
 
+frames = [
+    '{}',
+    '\\boxed{{}}',
+    '<answer>{}</answer>',
+    '#### {}',
+    'The answer is {}',
+    '${}$',
+    '<think>{}</think> so {}',
+    '\\[ {} \\]',
+    '(A) {}\n(B) 1',
+    '1 + {}',
+    '```python\n{}\n```',
+]
+
+
 # ---- hostile text
 
 
@@ -113,20 +128,9 @@ def hostile(n=1000, seed=0):
         lambda: ' ' * size() + unit() + ' ' * size(),
         lambda: chr(r.randrange(1, 0xD800)) * size(),
     ]
-    frames = [
-        '{}',
-        '\\boxed{{{}}}',
-        '<answer>{}</answer>',
-        '#### {}',
-        'The answer is {}',
-        '${}$',
-        '<think>{}</think> so {}',
-        '\\[ {} \\]',
-        '(A) {}\n(B) 1',
-    ]
     for i in range(n):
         core = makers[i % len(makers)]()
-        yield r.choice(frames).replace('{{', '{').replace('}}', '}').replace('{}', core)[:1_200_000]
+        yield r.choice(frames).replace('{}', core)[:1_200_000]
 
 
 def busy():
@@ -204,21 +208,11 @@ payloads = [
     '!touch {}',
     'os.system("touch {}")',
 ]
-frames = [
-    '{}',
-    '\\boxed{{{}}}',
-    '<answer>{}</answer>',
-    '#### {}',
-    'The answer is {}',
-    '${}$',
-    '1 + {}',
-    '```python\n{}\n```',
-]
 
 
 def test_payloads(tmp_path):
     canary = tmp_path / 'executed'
-    texts = [f.format(p.format(canary)) for p in payloads for f in frames]
+    texts = [f.replace('{}', p.format(canary)) for p in payloads for f in frames]
     for k in REGISTRY:
         judge_all(k, texts, '1', labels.get(k, ()))
         judge_all(k, ['1'] * len(texts), texts, labels.get(k, ()))

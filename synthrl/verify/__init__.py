@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 from itertools import islice
 from typing import Callable
-from .algebra import equal, equal_all
+from .algebra import equal_all
 from .choice import read_choice
 from .expression import math_label, read_math
 from .number import read_number, same_number
@@ -32,46 +32,42 @@ class Verdict(StrEnum):
 @dataclass(eq=False)
 class Kind:
     "How answers of one kind are read and compared."
-    read: Callable               # (text, labels, question) → Answer or None
-    same: Callable               # (gold, answer, seconds) → True, False; None: it took too long
-    same_all: Callable|None=None # (pairs, seconds) → a list of these
-    judge: Callable|None=None    # (completion, label, labels, question, seconds) → Verdict; for both
-    label: Callable|None=None    # reads a label, where it is not read as a completion is
+    read: Callable             # (text, labels, question) → Answer or None
+    same_all: Callable         # (pairs, seconds for each) → a list of True, False, None: it took too long
+    judge: Callable|None=None  # (completion, label, labels, question, seconds) → Verdict; for both
+    label: Callable|None=None  # reads a label, where it is not read as a completion is
 
 # %% ../../nbs/01_verify/verify.ipynb #55bbcc20
 REGISTRY = {}
 
 def kind(name:str, about:str, # for the author of a task
-         same=lambda gold, answer, seconds: gold == answer, **more):
+         same=lambda gold, answer, seconds: gold == answer, same_all=None, **more):
     "Register a reader as the kind of answer that `answer = \"name\"` in a task file asks for."
+    def one_by_one(pairs, seconds): return [same(*pair, seconds) for pair in pairs]
     def add(read):
-        REGISTRY[name] = Kind(read, same, **more)
+        REGISTRY[name] = Kind(read, same_all or one_by_one, **more)
         KINDS[name] = about
         return read
     return add
 
 # %% ../../nbs/01_verify/verify.ipynb #cccf7ecb
-kind('number', 'one number, after #### or at the end', same=same_number)(read_number)
+kind('number', 'one number, after #### or at the end', same_number)(read_number)
 kind('choice', 'a letter, A to Z')(read_choice)
 kind('label', 'one of the words in `labels`')(read_label)
 kind('yes_no', 'yes or no')(read_yes_no)
 kind('text', 'this text, but for case, spaces, articles and punctuation')(read_text)
-kind('math', 'a LaTeX or numeric expression, in \\boxed{}',
-     same=equal, same_all=equal_all, label=math_label)(read_math)
+kind('math', 'a LaTeX or numeric expression, in \\boxed{}', same_all=equal_all, label=math_label)(read_math)
 
 def _kind(name):
     if name in REGISTRY: return REGISTRY[name]
     raise UserError(f'unknown answer = "{name}"', f'there are: {", ".join(REGISTRY)}')
 
 # %% ../../nbs/01_verify/verify.ipynb #2d7a5969
-def as_text(completion # a string, or chat messages as TRL hands them over
-           ) -> str:
-    "What a completion says."
-    if isinstance(completion, str): return completion
-    if isinstance(completion, dict): return as_text(completion.get('content') or completion.get('text'))
+def as_text(completion) -> str:
+    "What a completion says: a string, or chat messages as TRL hands them over."
+    if isinstance(completion, dict): completion = completion.get('content') or completion.get('text')
     if isinstance(completion, (list, tuple)): return '\n'.join(map(as_text, completion))
-    if completion is None: return ''
-    return str(completion)
+    return '' if completion is None else str(completion)
 
 # %% ../../nbs/01_verify/verify.ipynb #f120f66b
 def _read(k, text, labels, question, strict):
@@ -79,17 +75,14 @@ def _read(k, text, labels, question, strict):
     if strict and not marked(after_thought(text)[0]): return None
     return k.read(text, labels, question)
 
-def extract(kind:str, completion, labels=(), question:str='',
-            strict:bool=False # only what stands in a mark?
-           ) -> str|None:
+def extract(kind:str, completion, labels=(), question:str='', strict:bool=False) -> str|None:
     "The answer in a completion, normalised; None where there is none."
     a = _read(_kind(kind), as_text(completion), labels, question, strict)
     return a and a.value
 
-def same(kind:str, a:str, b:str, # two extracted answers
-         seconds:float=1) -> bool:
+def same(kind:str, a:str, b:str, seconds:float=1) -> bool:
     "Whether two extracted answers agree; the teacher's vote is counted with it."
-    return bool(_kind(kind).same(a, b, seconds))
+    return bool(_kind(kind).same_all([(a, b)], seconds)[0])
 
 # %% ../../nbs/01_verify/verify.ipynb #60747fe9
 @lru_cache(4096)
@@ -101,80 +94,65 @@ _text_in = re.compile(r'\\text\s?\{([^{}]*)\}')
 
 def _bare(text): return ' '.join(_text_in.sub(r'\1', text).strip(' \n.$').split())
 
-def as_it_stands(completion:str, label:str, strict:bool=False,
-                 read:Answer|None=None # what was read in it
-                ) -> bool:
+def as_it_stands(completion:str, label:str, strict:bool=False) -> bool:
     "Is what a completion marks, or else says, the label word for word?"
     meant, text = _bare((marked(label) or Answer(label, '')).value), after_thought(completion)[0]
-    if not meant or meant.split(' ', 1)[0] not in text: return False
-    mark = marked(text)
-    if mark or strict: return bool(mark) and meant == _bare(mark.value)
-    said = not read and phrased(text)
-    return meant in (_bare(text), said and _bare(said.value))
+    if not meant or meant.split(' ', 1)[0] not in text: return label == completion == ''
+    places = [marked(text)]
+    if places == [None] and not strict: places = [phrased(text), Answer(text, 'all of it')]
+    return meant in [_bare(place.value) for place in places if place]
 
 # %% ../../nbs/01_verify/verify.ipynb #1172e4ea
-def _verdict(kind, said, label, gold, answer, same, strict):
+def _verdict(said, label, gold, answer, same, strict):
     "The verdict for what was said: with the gold and the answer read, and whether they agree."
     if gold and answer and same: return Verdict.correct
     told = gold and answer and label == gold.value # a label that is nothing but its answer
-    if not told and as_it_stands(said, label, strict, answer): return Verdict.correct
-    if kind == 'text' and not said.strip() + label.strip(): return Verdict.correct
+    if not told and as_it_stands(said, label, strict): return Verdict.correct
     if not (gold and answer): return Verdict.unparseable
-    if same is None: return Verdict.timed_out
-    return Verdict.wrong
+    return Verdict.timed_out if same is None else Verdict.wrong
 
-def _verdicts(kind, k, rows, strict, seconds):
+def _verdicts(k, rows, strict, seconds):
     "A verdict for each (completion, label, labels, question)."
-    both = []
-    for said, label, *about in rows: both.append((_gold(k, label, *about), _read(k, said, *about, strict)))
-    pairs = [(gold.value, answer.value) for gold, answer in both if gold and answer]
-    if k.same_all and len(pairs) > 1: same = iter(k.same_all(pairs, seconds))
-    else: same = iter([k.same(*pair, seconds) for pair in pairs])
-    for row, (gold, answer) in zip(rows, both):
+    golds = [_gold(k, *row[1:]) for row in rows]
+    answers = [_read(k, said, *about, strict) for said, _, *about in rows]
+    pairs = [(gold.value, answer.value) for gold, answer in zip(golds, answers) if gold and answer]
+    same = iter(k.same_all(pairs, seconds))
+    for row, gold, answer in zip(rows, golds, answers):
         agree = bool(gold and answer) and next(same)
-        yield _verdict(kind, *row[:2], gold, answer, agree, strict)
+        yield _verdict(*row[:2], gold, answer, agree, strict)
 
 # %% ../../nbs/01_verify/verify.ipynb #8a0926ff
 _rank = [Verdict.unparseable, Verdict.wrong, Verdict.timed_out, Verdict.correct]
 
-def _each(given, n):
-    "One for each: what is given, or the same for all."
-    if isinstance(given, (list, tuple)): return given
-    return [given]*n
-
 def judge_all(kind:str, completions:list,
               answers, # for each completion a label or several accepted ones; or one label for all
               labels=(), questions='', # the words there are; a question for each, or one for all
-              seconds:float=1, # for each comparison
-              strict:bool=False # only what stands in a mark?
+              seconds:float=1, strict:bool=False # for each comparison; only what stands in a mark?
              ) -> list[Verdict]:
     "A verdict for each completion; comparisons that take long run side by side."
     k, n, labels = _kind(kind), len(completions), tuple(labels)
-    asked = _each(questions, n)
+    if not isinstance(answers, (list, tuple)): answers = [answers]*n
+    if not isinstance(questions, (list, tuple)): questions = [questions]*n
     rows, counts = [], []
-    for said, golds, question in zip(completions, _each(answers, n), asked, strict=True):
+    for said, golds, question in zip(completions, answers, questions, strict=True):
         golds = accepted(golds)
         counts.append(len(golds))
         for gold in golds: rows.append((as_text(said), as_text(gold), labels, as_text(question)))
     if k.judge: found = iter([k.judge(*row, seconds) for row in rows])
-    else: found = _verdicts(kind, k, rows, strict, seconds)
+    else: found = _verdicts(k, rows, strict, seconds)
     best = Verdict.unparseable # where no answer is accepted
     return [max(islice(found, count), key=_rank.index, default=best) for count in counts]
 
 # %% ../../nbs/01_verify/verify.ipynb #9cd52058
 def judge(kind:str, completion, label, # one label, or a list of accepted ones
-          labels=(), # the words there are
-          seconds:float=1, # for the comparison, of processor time; an idle machine takes twice that at most
-          question:str='', # for options that are written out
-          strict:bool=False # only what stands in a mark?
-         ) -> Verdict:
+          labels=(), seconds:float=1,  # of processor time for the comparison; twice that on the clock at most
+          question:str='', strict:bool=False) -> Verdict:
     "Is the answer in a completion the one in the label, which may be bare or a whole solution?"
     return judge_all(kind, [completion], [label], labels, [question], seconds, strict)[0]
 
 # %% ../../nbs/01_verify/verify.ipynb #a525d2e8
-def judge_each(task:Task, rows:list,     # (question, its label or labels, the answers to it)
-               strict:bool=False         # only what stands in a mark?
-              ) -> list[list[Verdict]]:  # a verdict for each answer of each row
+def judge_each(task:Task, rows:list, # (question, its label or labels, the answers to it)
+               strict:bool=False) -> list[list[Verdict]]:
     "The verdicts on several answers to each question."
     said, labels, questions = [], [], []
     for question, label, answers in rows:
@@ -185,13 +163,11 @@ def judge_each(task:Task, rows:list,     # (question, its label or labels, the a
     return [list(islice(found, len(answers))) for _, _, answers in rows]
 
 # %% ../../nbs/01_verify/verify.ipynb #6d53367f
-def reward(task:Task, strict:bool=False # only what stands in a mark?
-          ) -> Callable:
+def reward(task:Task, strict:bool=False) -> Callable:
     "A reward function for TRL: 1 for a correct answer, 0 for anything else."
     def correct(completions, label=None, **columns):
         answers = columns['answer'] if label is None else label
         questions = columns.get('input') or ''
-        labels = task.labels
-        verdicts = judge_all(task.answer, completions, answers, labels, questions, strict=strict)
+        verdicts = judge_all(task.answer, completions, answers, task.labels, questions, strict=strict)
         return [float(v == Verdict.correct) for v in verdicts]
     return correct

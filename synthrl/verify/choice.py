@@ -8,7 +8,7 @@ __all__ = ['options', 'said_letter', 'choice_in', 'read_choice']
 # %% ../../nbs/01_verify/choice.ipynb #d5c653f1
 import re
 from functools import lru_cache
-from .reading import Answer, first_sentence, read_answer
+from .reading import Answer, around, first_sentence, read_answer
 from .word import chosen, listed, plain, refused
 
 # %% ../../nbs/01_verify/choice.ipynb #b4bb695a
@@ -24,8 +24,7 @@ def options(question:str) -> dict:
     return found
 
 # %% ../../nbs/01_verify/choice.ipynb #488cb321
-_denial = re.compile(r"""\b(?:not|never|cannot|except|neither|nor|wrong|incorrect|false|worst|least)\b
-    |n['’]t\b""", re.I | re.X)
+_denial = r"\b(?:not|never|cannot|except|neither|nor|wrong|incorrect|false|worst|least)\b|n['’]t\b"
 
 def written_out(s:str, question:str) -> str|None:
     "The letter of the one option that `s` is, or that stands in it and in no longer one."
@@ -34,78 +33,68 @@ def written_out(s:str, question:str) -> str|None:
         if f' {option} ' in f' {words} ': found[option] = letter
     longest = max(found, key=len, default='')
     others = [option for option in found if option not in longest]
-    if others or words != longest and _denial.search(s): return None
+    if others or words != longest and re.search(_denial, s, re.I): return None
     return found.get(longest)
 
 # %% ../../nbs/01_verify/choice.ipynb #bb5836f9
 _letters = str.maketrans('أبجدঅবডঢ', 'ABCDABCD') # Arabic and Bengali options
-_words = '''because|as|since|for|over|rather|instead|is|was|and|or|has|can|could|would|should|must|seems|here
-    |not|does|vs|to|through|also|maybe|alternatively|otherwise|else|oder|und|ou|et|looks|fits|remains'''
-_letter = re.compile(rf"""(?<![A-Za-z0-9_])(?<![A-Za-z]['’])([A-Z])(?![A-Za-z0-9_+-]|['’][a-z]
-    |\s(?!(?:{_words})\b)[a-z])""", re.X)
-_opening = re.compile(r"""[\s*_"'`$(\[{\\]{0,20}(?:(?:text|mathrm|mathbf|textbf|bf|rm|bold)\b[\s{(]{0,9})?
-    (?:(?:ans|option|choice|answer|letter)\b[\s:.(]{0,9}(?:is\b\s{0,9})?)?[*_"'`(\[{]{0,9}
-    ([A-Z])(?=[\s*_"'`)\]}$.,:;!?、。]|[^\x00-\x7f]|\Z)(?!\s?=)
-    (?:(?<![AI])|(?!\s(?!(?:because|as|since|is|which|and|or|to|through|vs)\b)(?-i:[a-z])))""", re.X | re.I)
+_follow = '''(?:because|as|since|for|over|rather|instead|is|was|and|or|has|can|could|would|should|must
+    |not|does|vs|to|through|also|maybe|alternatively|otherwise|else|oder|und|ou|et|fits|remains|which|here)'''
+_letter = re.compile(rf"""([A-Z])(?<![A-Za-z0-9_].)(?<![A-Za-z]['’].)(?![A-Za-z0-9_+-]|['’][a-z]
+    |\s(?!{_follow}\b)[a-z])""", re.X)
+_opening = re.compile(rf"""[\s*_"'`$(\[{{\\]{{0,20}}(?:(?:text|mathrm|mathbf|textbf|bf|rm)\b[\s{{(]{{0,9}})?
+    (?:(?:ans|option|choice|answer|letter)\b[\s:.(]{{0,9}}(?:is\b\s{{0,9}})?)?[*_"'`(\[{{]{{0,9}}
+    ([A-Z])(?=[\s*_"'`)\]}}$.,:;!?、。]|[^\x00-\x7f]|\Z)(?!\s?=)
+    (?:(?<![AI])|(?!\s(?!(?!here){_follow}\b)(?-i:[a-z])))""", re.X | re.I)
+
+_dress = ' .!?*"\'`$)}]\n'
 
 # %% ../../nbs/01_verify/choice.ipynb #44f29806
-_before = re.compile(r"""(?:\b(?:choose|select|pick|option|choice|letter|say|go\swith|it\sis|it['’]s|so|hence
-    |thus|therefore|conclude|leaves|leaving|be|definitely)\b(?:\sis)?[,:]?[\s*:"'`(\[]{1,4}
-    |(?<!不)[选選][择擇]?\s?)\Z""", re.X | re.I)
-_after = re.compile(r"""[)\]*]{0,3}\s(?:(?:is|seems|must\sbe)\s(?:the\s|most\s|more\s)*
-    (?:correct|right|best|better|answer|likely|left\b(?!\sof))|remains\b)""", re.X)
-_bound = re.compile(r"""(?:\A|[.,:;!?\n(]\s{0,2}|\b(?:that|and|but|while|because|only|so|statement|think)\s)
-    [*(\[]{0,3}\Z""", re.X)
-_opens = re.compile(r'(?:\A|\n)[ \t*(\[-]*\Z')
-_closes = re.compile(r'[.):*\],]|\s[-–—]\s|\s*(?:\n|\Z)')
-_last_is = re.compile(r'(?:\bis|:) ["\'`*]*\Z')
-_same_clause = r'(?:(?!\b(?:but|so|while|and)\b)[^.,;\n]){0,25}\Z'
-_kept_off = re.compile(f'(?:{_denial.pattern}){_same_clause}', re.I | re.X)
+_said = re.compile(r"""
+    (?:\b(?:choose|select|pick|option|choice|letter|say|go\swith|it\sis|it['’]s|so|hence|thus|therefore
+        |leaves|leaving|be|definitely)\b(?:\sis)?[,:]?[\s*:"'`(\[]{1,4}|(?<!不)[选選][择擇]?\s?)@ # I choose B
+    |[(\[]@[)\]]                                                                        # (B)
+    |(?:\A|\n)[\s*(\[-]*@(?:[.):*\],]|\s[-–—]\s|\s*(?:\n|\Z))                           # B. Pancreas
+    |(?:\bis|:)\s["'`*]*@[.!"'`}*\s]*\Z                                                 # the diagnosis is B.
+    |(?:\A|[.,:;!?\n(]\s{0,2}|\b(?:that|and|but|while|because|only|so|think)\s)[*(\[]{0,3}@[)\]*]{0,3}\s
+        (?:remains\b|(?:is|seems|must\sbe)\s(?:the\s|most\s)*(?:correct|right|best|answer|likely))
+    """, re.X | re.I)
+_kept_off = re.compile(rf'(?:{_denial})(?:(?!\b(?:but|so|while|and)\b)[^.,;\n@]){{0,25}}@', re.I)
 
 def says(text:str, m:re.Match) -> bool:
-    "Is a letter said to be the answer, by what stands before it or after it?"
-    before, after = text[max(0, m.start()-40):m.start()], text[m.end():m.end()+40]
-    if _kept_off.search(before): return False
-    if before.endswith(('(', '[')): return after[:1] in (')', ']')
-    if _before.search(before) or _opens.search(before) and _closes.match(after): return True
-    if _last_is.search(before) and not after.strip('.!"\'`}* \n'): return True
-    return bool(_bound.search(before) and _after.match(after))
+    "Is a letter said to be the answer, by what stands before it and after it?"
+    if _kept_off.search(around(text, *m.span(1), 40, 0)): return False
+    return bool(_said.search(around(text, *m.span(1), 20)))
 
 # %% ../../nbs/01_verify/choice.ipynb #cdac5657
-def _opens_line(text, m):
-    "Does a letter stand at the beginning of a line?"
-    return bool(_opens.search(text[max(0, m.start()-20):m.start()]))
+_line = re.compile(r'(?:\A|\n)[ \t*(\[-]*@')
 
 def said_letter(text:str) -> str|None:
     "The letter that a text begins with, or else the last that is said to be the answer."
     text = text[-5000:]
     m = _opening.match(text)
-    if m and not text[m.end():].strip(' .!?*"\'`$)}]\n'): return m[1].upper()
+    if m and not text[m.end():].strip(_dress): return m[1].upper()
     found = list(_letter.finditer(text))
-    lines = [m for m in found if _opens_line(text, m)]
-    one_by_one = len({m[1] for m in lines}) > 1
-    if one_by_one: found = [m for m in found if m not in lines]
+    lines = [m for m in found if _line.search(around(text, *m.span(1), 9, 0))]
+    if len({m[1] for m in lines}) > 1: found = [m for m in found if m not in lines] # one by one
     said = [m for m in chosen(text, found) if says(text, m)]
     if not said: return None
     if said[0] in lines and said[0].start() < 10: return said[0][1]
     return said[-1][1]
 
 # %% ../../nbs/01_verify/choice.ipynb #b9205330
-_item = re.compile(r'(?<![A-Za-z])([B-Z])[)\].:、]\s?\S')
-
 def choice_in(s:str, allowed:str, question:str) -> str|None:
     "The letter in a place where an answer is expected; '' for several, or for no option."
     s = s[:2000].translate(_letters)
     m = _opening.match(s)
-    if not m or refused(s, *m.span(1)):
+    if not m or s[m.end():].strip(_dress) and refused(s, *m.span(1)):
         return written_out(first_sentence(s), question) or said_letter(s[:200])
     letter = m[1].upper()
     if letter not in (allowed or letter): return written_out(s, question) or '' # `E. coli` may be one
     if m[1].islower(): s = s.upper()
-    other, item = _letter.search(s, m.end(1)), letter == 'A' and _item.search(s, m.end(1))
+    other = _letter.search(s, m.end(1))
     if other and listed(s, m, other, lines=True) and not refused(s, *other.span(1)): return ''
-    if item and not refused(s, *item.span(1)): return ''
-    return letter
+    return '' if letter == 'A' and len(options(s[m.start(1):])) > 1 else letter
 
 # %% ../../nbs/01_verify/choice.ipynb #bd118522
 def read_choice(text:str, labels=(), # the letters there are; () for any
@@ -114,14 +103,12 @@ def read_choice(text:str, labels=(), # the letters there are; () for any
     "The marked letter, or the one after \"the answer is\", or one that is said to be the answer."
     allowed = ''.join(map(str, labels)).upper()
     if len(question) > 20: text = text.replace(question.strip(), '\n') # repeated before it is answered
-    def in_place(place, rule):
-        letter = choice_in(place, allowed, question)
-        if letter and letter not in (allowed or letter): return ''
-        return letter
+    def in_place(place, rule): return choice_in(place, allowed, question)
     def in_text(text):
         letter = said_letter(text)
-        if letter: return letter in (allowed or letter) and letter, 'a letter alone'
+        if letter: return letter, 'a letter alone'
         line = text.strip().rpartition('\n')[2]
         whole = line.endswith(('.', '!', ')', '*')) or plain(line) in options(question).values()
         return whole and written_out(line, question), 'option written out'
-    return read_answer(text, in_place, in_text)
+    a = read_answer(text, in_place, in_text)
+    if a and a.value in (allowed or a.value): return a

@@ -14,12 +14,13 @@ from .reading import Answer, denied, first_sentence, joined, read_answer, withou
 
 # %% ../../nbs/01_verify/number.ipynb #c2eaa395
 _zeros = dict(hundred=2, thousand=3, k=3, million=6, billion=9, trillion=12)
-_number = re.compile(r'''
+_number = re.compile(r'''(?=[-+.\d$£€¥₹\\mn])                   # what one begins with, for speed
     (?P<sign>(?<![\w)\]}])[-+]\s?|(?<![\d)\]}]\s)\b(?:minus|negative)\s(?=\W?\d))?  # a sign, not 5-3
     (?:\\?[$£€¥₹]\s?(?P<sign2>-)?)?                              # money
     (?<![A-Za-z0-9_.^])(?<!\^\{)                                 # no part of a word, no exponent: H2O, m^2
     (?:(?P<whole>\d{1,9})[ ](?:and[ ])?(?=\d{1,9}/\d))?          # 2 1/2
-    (?P<int>\d{1,3}(?P<sep>[,\u2009'_])\d{3}(?:(?P=sep)\d{3})*(?!(?P=sep)?\d)|\d+)?
+    (?P<int>\d{1,3}(?P<sep>[,\u2009'_])\d{3}(?:(?P=sep)\d{3})*(?!(?P=sep)?\d)
+        |\d{1,3}(?:[ ]\d{3}){2,}(?![ ]?\d)|\d+)?                # 1,234 or 1 234 567
     (?P<dec>(?:(?<=\d)|(?<![\w.]))\.\d+|(?<=\d),\d{1,2}(?![,\d]))?(?<=\d)
     (?(dec)|(?:\s?/\s?(?P<below>\d+)(?!\.?\d))?)
     (?P<scale>(?:(?:\s{0,3}(?:hundred|thousand|million|billion|trillion)|(?<=\d)(?-i:k))\b)*)
@@ -62,10 +63,8 @@ def same_number(gold:str, answer:str, seconds:float=1) -> bool:
     if gold == answer or gold.isdigit() and answer.isdigit(): return gold == answer
     a, b = rational(gold.rstrip('%')), rational(answer.rstrip('%'))
     if a is None or b is None: return False
-    if close(a, b): return True
-    if ('%' in gold) == ('%' in answer): return False
-    if '%' in gold: return close(a/100, b)
-    return close(a, b/100)
+    if '%' in answer: a, b = b, a # `a` is the percentage, if there is one
+    return close(a, b) or ('%' in gold) != ('%' in answer) and close(a, 100*b)
 
 # %% ../../nbs/01_verify/number.ipynb #66dd4bb6
 _to_another = re.compile(r'\s(?:[^\W\d]+\s){1,2}?(?=(?:and|or)\b)') # 15 dollars or
@@ -73,13 +72,11 @@ _to_another = re.compile(r'\s(?:[^\W\d]+\s){1,2}?(?=(?:and|or)\b)') # 15 dollars
 def several(s:str, m:re.Match, n:re.Match) -> bool:
     "Do two numbers stand side by side in a text, that are not one and its rounded decimal?"
     between = s[m.end():n.start()]
-    if between.strip() in ('*', '/', '×', '÷', '·'): return False # a formula
+    if between.strip() in ('*', '×', '÷', '·'): return False # a formula
     if not joined(_to_another.sub('', between, 1)): return False
-    one, other = to_number(m), to_number(n)
-    a, b = rational(one.rstrip('%')), rational(other.rstrip('%'))
-    if a is None or b is None: return True
-    if a % 1 or b % 1: return abs(a - b) > max(abs(a), abs(b))/100
-    return not same_number(one, other)
+    a, b = (rational(to_number(each).rstrip('%')) for each in (m, n))
+    if a is None or b is None or a % 1 == b % 1 == 0: return a is None or a != b
+    return abs(a - b) > max(abs(a), abs(b))/100
 
 # %% ../../nbs/01_verify/number.ipynb #a671e4bb
 _goes_on = re.compile(r'''(?:\\right)?\)?\s?\^(?!\s?\{?\s?(?:\\circ|(?:st|nd|rd|th)\b))|\s?[-+*×·]\s?[b-z]\b
@@ -93,15 +90,12 @@ def in_formula(s:str, m:re.Match) -> bool:
     return bool(_goes_on.match(s, m.end()) or _begins.search(s[max(0, m.start()-20):m.start()]))
 
 # %% ../../nbs/01_verify/number.ipynb #16847fff
-_scientific = re.compile(r"""([-+]?\d+(?:\.\d+)?)                      # 1.5
-    (?:e|\s?(?:[x×*]|\\times|\\cdot)\s?10\s?\^)\s?\{?([-+]?\d{1,3})\}?  # × 10^3""", re.I | re.X)
+_power = re.compile(r'(?<=\d)(?:e|\s?x\s?10\s?\^)(?=\s?[-+{\d])', re.I) # 1.5e3, 1.5 x 10^3
 
 def worked_out(s:str) -> str:
-    "What a formula of numbers comes to; '' where it takes more than arithmetic, or more than 15 digits."
-    plain = tidy(s).strip(' *_`$.')
-    if m := _scientific.fullmatch(plain): return f'{Decimal(m[1]).scaleb(int(m[2])):f}'
-    value = arithmetic(plain)
-    if value is None or not abs(value) < 1e15: return ''
+    "What a formula of numbers comes to; '' where it takes more than arithmetic, or gets out of hand."
+    value = arithmetic(_power.sub('*10^', tidy(s).strip(' *_`$.')))
+    if value is None or not abs(value) < 1e99: return ''
     return f'{Decimal(f"{value:.15g}"):f}'
 
 # %% ../../nbs/01_verify/number.ipynb #e7c04aa8
@@ -110,6 +104,7 @@ _unknowns = re.compile( # x = 15, y = 16
 
 def number_in(place:str, rule:str='') -> str|None:
     "The number in a marked place, after its last `=`; '' where several stand there, or more than arithmetic."
+    if place.isdecimal() and len(place) < 20: return str(int(place))
     s, value = place[:1000], None
     if rule not in ('boxed', 'fbox', '<answer>'): s = first_sentence(s) or s
     s = without_remarks(s)
@@ -125,31 +120,24 @@ def number_in(place:str, rule:str='') -> str|None:
 
 # %% ../../nbs/01_verify/number.ipynb #eb7111af
 _sum = re.compile(r'(?<=[a-z*\d])(?<!\bis)\s\([^()=]*\d\s?[-+*/×÷x]\s?\d[^()=]*\)\W*\Z')
-_range = re.compile(r'\d\s?[-–/:]\s?\d') # a range, a score, a date
+_to_last_digit = re.compile(r'.*[\d½⅓⅔¼¾⅕-⅞]', re.S)
 _apart = re.compile(r'\n|\.\s')
 
-def last_number(s:str, tail:int=150) -> str|None: # tail: characters that are looked at first
+def last_number(s:str) -> str|None:
     "The last number in a text; None where it is one of several, or a part of a formula."
-    end = plain_numbers(s[-tail:])
+    if not (m := _to_last_digit.match(s[-2000:])): return None
+    end = plain_numbers(s[-2000:][max(0, m.end() - 150):])
     if ')' in end[-9:]: end = _sum.sub('', end)
     found = list(_number.finditer(end))
-    near = found and found[-1].start() > 70 # what stands before it is in sight, too
-    if tail < min(len(s), 2000) and not near: return last_number(s, 2000)
     while found and denied(end, found[-1].start()): found.pop()
     if not found: return None
-    if in_formula(end, found[-1]): return None if _range.search(s) else worked_out(s) or None
     beside = found[1:] and not _apart.search(end[found[-2].end():found[-1].start()])
     if beside and several(end, *found[-2:]): return None
+    if in_formula(end, found[-1]): return worked_out(s) or None
     return to_number(found[-1])
 
 # %% ../../nbs/01_verify/number.ipynb #ab5e3372
-def _unmarked(text):
-    "What a line that begins with `A:` says, as GSM8K's own solutions end; else the last number."
-    _, a_line, line = ('\n' + text).rpartition('\nA:')
-    if a_line and (value := number_in(line.split('\n')[0])) is not None: return value, 'A:'
-    return last_number(text), 'last number'
-
 def read_number(text:str, labels=(), question:str='') -> Answer|None:
     "The marked number, or the one after \"the answer is\", or the last one."
     if text.isdecimal() and len(text) < 20: return Answer(str(int(text)), 'all of it')
-    return read_answer(text, number_in, _unmarked)
+    return read_answer(text, number_in, lambda text: (last_number(text), 'last number'))

@@ -103,21 +103,21 @@ def marked(text:str) -> Answer|None:
 
 # %% ../../nbs/01_verify/reading.ipynb #2c042c2a
 _words = ['answer', 'ans', 'respuesta', 'réponse', 'antwort', 'risposta', 'resposta', 'ответ', 'odpowiedź',
-          'cevap', 'jawaban', 'jibu']
-_signs = ['đáp án', '正确选项', '正確選項', '答案', '答え', '回答', '解答', '正解',
-          '정답', '답변', '답', 'উত্তর', 'उत्तर', 'الإجابة', 'الجواب', 'คำตอบ']
-_keys = ['ans', *_words[2:], *_signs, 'correct', 'best', 'right', 'final', 'my'] # what a phrase begins with
+          'cevap', 'jawaban', 'jibu', 'đáp án', '正确选项', '正確選項', '答案', '答え', '回答', '解答',
+          '正解', '정답', '답변', '답', 'উত্তর', 'उत्तर', 'الإجابة', 'الجواب', 'คำตอบ']
+_keys = [*_words[1:], 'correct', 'best', 'right', 'final', 'my'] # what a phrase begins with
 _ascii_keys = list(filter(str.isascii, _keys))
-_phrase = re.compile(rf"""(?:\b(?:{'|'.join(_words)})(?:'s(?=\s)|\b)|{'|'.join(_signs)}
-    |\b(?:correct|best|right|final|my)\s(?:option|choice|letter|label|result|value|decision|verdict)\b)
-    (?:[^\n.:=]{{0,80}}?(?:\b(?:is|are|be|es|est|ist|é|è|adalah|jest)\b|[:=ঃ।是为為は은는]|คือ|है|هي|هو|là)
+_phrase = re.compile(rf"""(?<!wrong\s)(?<!worst\s)(?<!incorrect\s)                        # denied or asked
+    (?<!(?:could|would|might)\sthe\s)(?<!should\sthe\s)(?<!can\sthe\s)
+    (?:(?<![A-Za-z])(?:{'|'.join(_words)})(?:'s(?=\s)|(?![A-Za-z]))
+        |\b(?:correct|best|right|final|my)\s(?:option|choice|letter|label|result|value|decision|verdict)\b)
+    (?:(?:(?!(?:\b|can)not\b|n['’]t\b|\bnever\b)[^\n.:=]){{0,80}}?
+            (?:\b(?:is|are|be|es|est|ist|é|è|adalah|jest)\b|[:=ঃ।是为為は은는]|คือ|है|هي|هو|là)
         |(?<='s)|\s-(?=\s)|[\s*_]*(?=\n))
-    (?:\s?\**(?::|(?:is|therefore|probably|likely|clearly|simply|that|thus|option|choice)\b))*""",
-    re.I | re.X)
+    (?:\s?\**(?::|(?:is|therefore|probably|likely|clearly|that|thus|option|choice)\b))*""", re.I | re.X)
 
 # %% ../../nbs/01_verify/reading.ipynb #7c64229b
-_no_phrase = re.compile(r"""\b(?:wrong|incorrect|worst|(?:could|can|would|might|should)\sthe)\s(?:\w+\s)?@
-    | @[^@]*(?:\b(?:not|never|cannot)|n['’]t)\b[^@]*@ | @[\s*:]*not\b(?!.*(?:\bbut\b|,))""", re.X | re.I)
+_says_not = re.compile(r'not\b(?!.*(?:\bbut\b|,))', re.I)
 
 def phrased(text:str,
             even_not:bool=False # also where it says what the answer is not? `not applicable` can be one
@@ -128,20 +128,23 @@ def phrased(text:str,
         m = _phrase.match(text, i)
         if not m: continue
         line = text[m.end():m.end()+2000].lstrip(' \t*_#:\r\n').split('\n', 1)[0].strip(' *_')
-        said = ' '.join(m[0].split())
-        around = f'{text[max(0, i-30):i]}@{said}@{line.split(". ")[0][:200]}'
-        if not even_not and _no_phrase.search(around): continue
-        return Answer(line, f'"{said.strip(" *_").lower()}"') if line else None
+        if not even_not and _says_not.match(line.split('. ')[0]): continue
+        said = ' '.join(m[0].split()).strip(' *_').lower()
+        return Answer(line, f'"{said}"') if line else None
 
 # %% ../../nbs/01_verify/reading.ipynb #0d1be7f7
-_not = re.compile(r"""(?:\b(?:not|no|nor|neither|never|without|cannot|rather\sthan|instead\sof|far\sfrom
-    |anything\sbut|eliminate|exclude|reject|avoid|rul(?:e|es|ed|ing)\sout)\s|n['’]t\s|\bnon[-\s])
-    (?:(?:be|say|call|it|just|an?|the|any|choose|pick|select|option|choice|answer|\w+ly)\s)*[\"'*`$(\\]*\Z""",
-    re.I | re.X)
+def around(text:str, i:int, j:int, before:int=40, after:int=90) -> str: # characters
+    "What stands before and after the word between `i` and `j`, with an @ for it."
+    return f'{text[max(0, i-before):i]}@{text[j:j+after]}'
+
+_not = re.compile(r"""[^a-z](?:not|no|nor|neither|never|without|cannot|[a-z]+n['’]t|rather\sthan|instead\sof
+    |eliminate|exclude|reject|avoid|rul(?:e|es|ed|ing)\sout|non(?=-))[-\s]
+    (?:(?:be|say|call|it|just|an?|the|any|choose|pick|select|option|choice|answer|[a-z]+ly)\s)*
+    ["'*`$(\\]*\Z""", re.X)
 
 def denied(text:str, i:int) -> bool:
     "Is what begins at `i` denied by the words before it?"
-    return bool(_not.search(text[max(0, i-40):i]))
+    return i > 0 and bool(_not.search(' ' + text[max(0, i-40):i].lower()))
 
 # %% ../../nbs/01_verify/reading.ipynb #6f0e534c
 _end = re.compile(r'[.!?。](?=\s|$|\*)|\n')

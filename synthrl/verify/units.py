@@ -25,18 +25,12 @@ def _one_unit(word):
 _no_unit = re.compile(r'''\b(?:hundred|thousand|[mbtr]+illion|tenths?|hal(?:f|ves)|percent|and|or|plus|minus
     |over|choose|factorial|mod|times[ ](?=\w)|if|for|with|to|is|are|pi|more|less|least|most)\b''', re.X)
 _dressing = re.compile(r'\\(?:text|mathrm|cdot|times)(?![a-z])|[{}()~.\\]')
-_square = re.compile(r'\b(?:square|sq|(cubic|cu)) (\w+)')
 _unit_word = re.compile(r'\^ ?-?\d|/|°?[^\W\d_]+|[$£€¥₹¢°]')
-
-def _power(m):
-    "ft^2 for `square ft`, ft^3 for `cubic ft`."
-    if m[1]: return m[2] + '^3'
-    return m[2] + '^2'
 
 def _unit(s):
     "A unit in one way of writing; None for what is none."
     s = ' '.join(_dressing.sub(' ', s.replace(r'^\circ ', '°')).split())
-    s = _square.sub(_power, s)
+    s = re.sub(r'\b(?:square|sq) (\w+)', r'\1^2', re.sub(r'\bcu(?:bic)? (\w+)', r'\1^3', s))
     if _no_unit.search(s) or _unit_word.sub('', s).strip(): return None
     return ' '.join(map(_one_unit, _unit_word.findall(s)))
 
@@ -50,9 +44,6 @@ def measured(s:str) -> tuple[str, str]: # a tidied expression
     "(value, unit) of a quantity, with '' for no unit."
     if m := _money.match(s): return m[1] + s[m.end():], m[2]
     if not (m := _tail.search(s)): return s, ''
-    value, tail = s[:m.start()], s[m.end():]
-    short = re.match('[A-Za-z]{1,2}(?![A-Za-z])', tail)
-    if short and short[0] not in _units: return s, ''
-    unit = _unit(tail)
-    if unit is None: return s, ''
-    return value, unit
+    short = re.match('[A-Za-z]{1,2}(?![A-Za-z])', s[m.end():])
+    unit = None if short and short[0] not in _units else _unit(s[m.end():])
+    return (s, '') if unit is None else (s[:m.start()], unit)

@@ -8,19 +8,18 @@ __all__ = ['chosen', 'read_text', 'read_label', 'read_yes_no', 'plain']
 # %% ../../nbs/01_verify/word.ipynb #403bf48d
 import re
 from functools import lru_cache
-from synthrl.verify.reading import Answer, denied, joined, read_answer
+from synthrl.verify.reading import Answer, around, denied, joined, read_answer
 
 # %% ../../nbs/01_verify/word.ipynb #8dd89986
-_no_good = re.compile(r"""[)\]*]{0,3}(?:,[^,.\n]{1,80},)?(?:[\s,(]{0,3}
-    (?:not\s(?:correct|right)|wrong|incorrect)|\s?
-    (?:(?:is|are|was|can|could|would|should|be|been|has|have|seems|does|do)\s?){1,3}
-        (?:not|n['’]t|wrong|incorrect|false|no\b|ruled|excluded|eliminated|rejected|unlikely|less))""", re.X)
-_asked = re.compile(r'[^.!?\n]{0,80}\?')
+_no_good = re.compile(r"""@[)\]*]{0,3}(?:,[^,.\n]{1,80},)?
+        (?:[\s,(]{0,3}(?:not\s(?:correct|right)|wrong|incorrect)
+        |\s?(?:(?:is|are|was|can|could|would|should|be|been|has|have|seems|does|do)\s?){1,3}
+        (?:not|n['’]t|wrong|incorrect|false|no\b|ruled|excluded|eliminated|rejected|unlikely|less))
+    |[^\s*(\[@][\s*(\[]*@[^.!?\n]{0,80}\?""", re.X) # or it is only asked about
 
 def refused(text:str, i:int, j:int) -> bool:
     "Is the word between `i` and `j` denied, on its left or on its right, or only asked about?"
-    if denied(text, i) or _no_good.match(text, j): return True
-    return bool(text[max(0, i-9):i].strip(' *([') and _asked.match(text, j))
+    return denied(text, i) or bool(_no_good.search(around(text, i, j)))
 
 # %% ../../nbs/01_verify/word.ipynb #0f8738bd
 _new_sentence = re.compile(r'[.!?;\n]')
@@ -58,8 +57,7 @@ def label_pattern(labels:tuple) -> re.Pattern:
     return re.compile(rf'(?<!\w)({either})(?!\w)(?:(?<!\bno)|(?!\s(?!(?:{_after_no})\b)\w))')
 
 # %% ../../nbs/01_verify/word.ipynb #5e58b1e6
-_dress = ' *_"\'`({\\'
-_stops = re.compile(r'[\W_]{0,3}?(?:\Z|[.,;:!\n*}—–-])')
+_opens = re.compile(r'[ *_"\'`({\\]*@[\W_]{0,3}?(?:\Z|[.,;:!\n*}—–-])')
 
 def label_in(low:str, pattern:re.Pattern) -> str|None:
     "The one label in a place, or the one that opens it; '' where it is one of several."
@@ -67,20 +65,18 @@ def label_in(low:str, pattern:re.Pattern) -> str|None:
     kept = chosen(low, found, lines=True)
     if not kept: return '' if found else None
     first = kept[0]
-    opens = first is found[0] and not low[:first.start()].strip(_dress) and _stops.match(low, first.end())
-    alone = len({m[1] for m in kept}) == 1
-    return first[1] if opens or alone else ''
+    opens = first is found[0] and _opens.match(around(low, *first.span(1)))
+    return first[1] if opens or len({m[1] for m in kept}) == 1 else ''
 
 # %% ../../nbs/01_verify/word.ipynb #ce0c53a2
-_clause = re.compile(r"""(?:\A|\n|[.?:]\s|\b(?:so|thus|hence|therefore|well|actually|in\sconclusion|is
-    |say),?\s)[^\w\n]{0,20}\Z""", re.X)
-_clause_end = re.compile(r"""\W{0,3}(?:\Z|[.,;:!\n])|\s[-—(]
-    |\s(?:it|he|she|they|we|you|i|there|that|this|as|because)\b""", re.X)
+_clause = re.compile(r"""(?:\A|\n|[.?:]\s|\b(?:so|thus|hence|therefore|well|actually|conclusion|is|say),?\s)
+    [^\w\n@]{0,20}@(?:\W{0,3}(?:\Z|[.,;:!\n])|\s[-—(]
+        |\s(?:it|he|she|they|we|you|i|there|that|this|as|because)\b)""", re.X)
 
 def is_said(low:str, m:re.Match) -> bool:
     "Is a label said, and if it is `yes` or `no`, no word of a sentence?"
     if m[1] not in ('yes', 'no') or not low[m.end():].strip(' .!*"\'`'): return True
-    return bool(_clause.search(low[max(0, m.start()-40):m.start()]) and _clause_end.match(low, m.end()))
+    return bool(_clause.search(around(low, *m.span(1))))
 
 # %% ../../nbs/01_verify/word.ipynb #4bc57429
 def read_text(text:str, labels=(), question:str='') -> Answer|None:

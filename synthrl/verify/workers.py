@@ -6,8 +6,9 @@
 __all__ = ['workers', 'Workers']
 
 # %% ../../nbs/01_verify/workers.ipynb #577c8ad3
-import json, logging, os, queue, re, subprocess, sys, threading
-from functools import lru_cache
+import json, logging, os, queue, re, subprocess, sys
+from contextlib import suppress
+from functools import cached_property, lru_cache
 from pathlib import Path
 import synthrl
 
@@ -41,17 +42,14 @@ def _same_value(a, b):
 # %% ../../nbs/01_verify/workers.ipynb #744e899b
 def _excess(p):
     "The side of a relation that is said to be larger, minus the other."
-    if '<' in p.rel_op: return (p.rhs - p.lhs).doit()
-    return (p.lhs - p.rhs).doit()
+    return (p.lhs - p.rhs).doit()*(-1)**('<' in p.rel_op)
 
 def _same_relation(p, q):
     "Whether the larger side minus the smaller one is the same in both, but for a factor."
     from sympy import simplify
     if p.rel_op.strip('<>') != q.rel_op.strip('<>') or not p.free_symbols: return False
     ratio = simplify(_excess(p)/_excess(q))
-    if not ratio.is_number or not ratio.is_finite: return False
-    if p.rel_op in ('==', '!='): return bool(ratio != 0)
-    return bool(ratio.is_positive)
+    return bool(ratio.is_finite and ratio.is_number and (p.rel_op in ('==', '!=') or ratio.is_positive))
 
 # %% ../../nbs/01_verify/workers.ipynb #6e7a06a6
 def _is_solution(relations, found):
@@ -67,16 +65,7 @@ def _relations(e):
     "The relations in a statement: several, one or none."
     from sympy import And
     from sympy.core.relational import Relational
-    if isinstance(e, And): return e.args
-    if isinstance(e, Relational): return [e]
-    return []
-
-def _same_statement(ps, qs):
-    "Whether each relation of one statement has its equal in the other."
-    if len(ps) != len(qs): return False
-    for p in ps:
-        if not any(_same_relation(p, q) for q in qs): return False
-    return True
+    return [p for p in And.make_args(e) if isinstance(p, Relational)]
 
 def _same(a, b):
     "Values by their difference, relations by their sides; math-verify on sets and what is left."
@@ -86,16 +75,14 @@ def _same(a, b):
     if isinstance(a, BooleanAtom) or isinstance(b, BooleanAtom) or S.EmptySet in (a, b): return False
     if isinstance(a, Expr) and isinstance(b, Expr): return _same_value(a, b)
     ps, qs = _relations(a), _relations(b)
-    if ps and qs: return _same_statement(ps, qs)
-    if ps: return _is_solution(ps, b)
-    if qs: return _is_solution(qs, a)
-    logging.getLogger('math_verify').setLevel(logging.ERROR) # it would warn that its timeouts are off
+    if ps and qs: return len(ps) == len(qs) and all(any(_same_relation(p, q) for q in qs) for p in ps)
+    if ps or qs: return _is_solution(ps or qs, b if ps else a)
     return bool(verify(a, b, timeout_seconds=None))
 
 def _algebra(gold, answer):
     "The verdict on two LaTeX strings."
     try: return _same(_parse(gold), _parse(answer))
-    except MemoryError: os._exit(1)
+    except MemoryError: os.abort()
     except Exception: return False
 
 # %% ../../nbs/01_verify/workers.ipynb #1aa51098
@@ -126,36 +113,26 @@ def _serve(memory=2**30):
     _algebra('x+1', '1+x')
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    print('"ready"', file=out, flush=True)
     for line in sys.stdin: print(json.dumps(_timed(*json.loads(line))), file=out, flush=True)
 
 # %% ../../nbs/01_verify/workers.ipynb #d44bbbbe
 class _Worker:
-    "A process that compares; it can be killed."
-    def __init__(self):
-        here = str(Path(synthrl.__file__).parent.parent)
+    "A process that compares; it is started when it is first needed, and it can be killed."
+    @cached_property
+    def proc(self):
+        here = str(Path(synthrl.__file__).parents[1])
         path = os.pathsep.join(filter(None, [here, os.environ.get('PYTHONPATH')]))
         serve = [sys.executable, '-P', '-c', 'from synthrl.verify.workers import _serve; _serve()']
-        self.proc = subprocess.Popen(serve, env=os.environ | dict(PYTHONPATH=path), text=True,
+        return subprocess.Popen(serve, env=os.environ | dict(PYTHONPATH=path), text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        self.ready = False
-
-    def line(self):
-        "The next line it says; None when it has ended, which is waited for."
-        said = self.proc.stdout.readline()
-        if not said: self.close()
-        return json.loads(said or 'null')
-
-    def started(self):
-        "Whether it lives and has sympy loaded; waits for that."
-        self.ready = self.ready or self.line() == 'ready'
-        return self.ready and self.proc.poll() is None
 
     def ask(self, *question):
-        "True, False, or None when no answer came in time."
-        try: print(json.dumps(question), file=self.proc.stdin, flush=True)
-        except OSError: return self.close()
-        return self.line()
+        "True, False, or None when no answer came in time and the process has ended."
+        with suppress(OSError): print(json.dumps(question), file=self.proc.stdin, flush=True)
+        said = self.proc.stdout.readline()
+        if not said and self.proc.wait() == 1: # python's own word for an exception
+            raise RuntimeError('math workers do not start; try: python -c "import math_verify"')
+        return json.loads(said or 'null')
 
     def close(self):
         "End the process now."
@@ -164,33 +141,26 @@ class _Worker:
 
 # %% ../../nbs/01_verify/workers.ipynb #fd3c3631
 class Workers:
-    "Workers, started when first needed and replaced when they die."
+    "Workers that are replaced when they die."
     def __init__(self, n:int=0): # processes; 0: one a core, at most 8
         self.n = n or min(8, os.cpu_count() or 1)
-        self.pid, self.lock, self.idle = 0, threading.Lock(), None
+        self.renew()
+        os.register_at_fork(after_in_child=self.renew) # the pipes belong to the parent
 
-    def start(self):
-        "Start the workers, once a process: after a fork the pipes belong to the parent."
-        with self.lock:
-            if self.pid == os.getpid(): return
-            self.idle = queue.Queue()
-            for _ in range(self.n): self.idle.put(_Worker())
-            self.pid = os.getpid()
+    def renew(self):
+        "Other workers, none of them started."
+        self.idle = queue.Queue()
+        for _ in range(self.n): self.idle.put(_Worker())
 
     def equal(self, gold:str, answer:str, seconds:float) -> bool|None:
         "What a worker says of a pair."
-        if self.pid != os.getpid(): self.start()
         worker, said = self.idle.get(), False
         try:
-            for _ in range(3):
-                if worker.started(): break
-                worker = _Worker()
-            else: raise RuntimeError('math workers do not start; try: python -c "import math_verify"')
+            if worker.proc.poll() is not None: worker = _Worker()
             verdict, said = worker.ask(gold, answer, seconds), True
             return verdict
         finally:
             if not said: worker.close()
-            if worker.proc.poll() is not None: worker = _Worker()
             self.idle.put(worker)
 
 workers = Workers()
