@@ -30,12 +30,13 @@ FULL = ('unsloth', 'trl', 'vllm')   # a training as it is meant
 PLAIN = ('trl', 'transformers')     # and as it can be anywhere
 
 def installed() -> set[str]:
-    "Those of the packages of both that are here."
-    return set(filter(is_here, ('torch', *FULL, *PLAIN)))
+    "Those of these packages that are here."
+    return set(filter(is_here, {*FULL, *PLAIN}))
 
 def _trains_by(here):
     if here.issuperset(FULL): return 'unsloth'
-    return 'trl' if here.issuperset(PLAIN) else ''
+    if here.issuperset(PLAIN): return 'trl'
+    return ''
 
 def find_lane() -> str:
     "How a training runs here: 'unsloth', 'trl', or '' where it cannot."
@@ -48,7 +49,8 @@ INSTALL = ('on a CPU run `make env` in a checkout of synthrl; '
 
 def _answers_by(here):
     if 'vllm' in here: return 'vllm'
-    return 'transformers' if 'transformers' in here else ''
+    if 'transformers' in here: return 'transformers'
+    return ''
 
 def find_backend(backend:str='auto', base_url:str=None) -> str:
     "For auto a server where there is an address, else vLLM where it is installed, else transformers."
@@ -163,7 +165,8 @@ def cpu_flags(path=None) -> list[str]:
     try: text = Path(path or CPU_FILE).read_text()
     except OSError: return []
     flags = re.search(r'^(?:flags|Features)\s*:(.*)$', text, re.M)
-    return sorted(flags[1].split()) if flags else []
+    if not flags: return []
+    return sorted(flags[1].split())
 
 def cpu_name(path=None) -> str:
     "A name that CPUs share whose compiled code may be shared."
