@@ -16,8 +16,7 @@ demo: env
 
 test: env
 	$(BIN)/python tests/notebooks_agree.py
-	$(BIN)/nbdev_test --n_workers 1 --do_print --timing
-	$(BIN)/pytest -q tests
+	$(BIN)/pytest -q -n 2 --dist loadgroup --durations 12 tests
 
 bench: env
 	$(BIN)/python tests/bench.py

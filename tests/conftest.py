@@ -1,8 +1,21 @@
-"What several tests share."
-import sys
+"What several tests share, and which of them may not run beside each other."
+import os, sys
 from pathlib import Path
 import pytest
 sys.path.insert(0, str(Path(__file__).parent))
+
+# These start vLLM or train, in processes of their own. `make test` has two workers, and `--dist loadgroup`
+# gives one of them all of these: there is never more than one engine at a time. The other one does the rest.
+ENGINES = 'test_engines', 'test_run', 'test_teacher_vllm', 'test_train'
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem in ENGINES: item.add_marker(pytest.mark.xdist_group('engines'))
+
+@pytest.fixture(autouse=True, scope='session')
+def one_thread():
+    "Beside another worker an engine has one core; threads that wait for each other there cost much time."
+    if 'PYTEST_XDIST_WORKER' in os.environ: os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 @pytest.fixture
 def cache(tmp_path): return tmp_path/'teacher.sqlite'

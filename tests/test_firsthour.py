@@ -7,6 +7,7 @@ from synthrl.teacher.ledger import Reply
 from synthrl.run import choose
 from synthrl.synthesize import Synthesis, first_readable
 from synthrl.task import UserError
+from synthrl.teacher import Teacher
 
 PLAIN = 'name = "n"\ndescription = "d"\noutput_format = "After ####."\nanswer = "number"\n'
 
@@ -120,6 +121,27 @@ def test_refused_before_a_folder_is_made(tmp_path, capsys, monkeypatch):
     for command in ('run', 'preview'):
         line = refused(capsys, command, task, '--teacher', 'gpt-4o-mini', '--student', 'tiny', '--out', 'out')
         assert 'OPENAI_API_KEY' in line and not (tmp_path/'out').exists()
+
+
+def test_a_refused_teacher_leaves_no_file(tmp_path):
+    for wrong in (dict(), dict(concurrency=0), dict(budget_usd=-1), dict(budget_tokens=0)):
+        with pytest.raises(UserError): Teacher('gpt-4o-mini', cache=tmp_path/'a'/'t.sqlite', **wrong)
+        assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('name, meant', [
+    ('word_problem', 'word_problems'), ('{}/sum.toml', '{}/sums.toml'), ('zzz', 'bundled are')])
+def test_a_task_file_that_is_not_there(tmp_path, capsys, name, meant):
+    (tmp_path/'sums.toml').touch()
+    line = refused(capsys, 'run', name.format(tmp_path))
+    assert meant.format(tmp_path) in line and ('did you mean' in line) == ('bundled' not in meant)
+
+
+def test_a_wrong_setting_is_told_with_the_presets_own(capsys, tmp_path):
+    line = refused(capsys, 'run', 'word_problems', '--preset', 'laptop', '--set', 'score.n=ten')
+    assert 'score.n = ten' in line and '16 is the default' in line
+    assert '8 is the default' in refused(capsys, 'run', 'word_problems', '--preset', 'colab', '--set',
+                                         'grpo.completions=ten')
 
 
 @pytest.mark.parametrize('args', [['--budget-usd', '-1'], ['--budget-usd', 'nan'], ['--budget-tokens', '-3'],

@@ -61,9 +61,10 @@ def fault(call, make):
 
 def suspect(call, make, small=500, large=4000, much=0.02):
     "Does it grow faster than its text, at sizes that are quickly tried?"
-    first = seconds(call, make(small))
-    second = seconds(call, make(large)) if first < most else first
-    return second > much or second > much / 50 and second > 2.2 * large / small * max(first, 1e-6)
+    second = seconds(call, make(large))
+    if second <= much / 50 or second > much:  # most of them: the larger size says it alone
+        return second > much
+    return second > 2.2 * large / small * max(seconds(call, make(small)), 1e-6)
 
 
 # --- patterns --------------------------------------------------------------------------------------------

@@ -90,6 +90,24 @@ def test_synthetic_and_back(go, tmp_path):
     assert {name: (tmp_path/'out'/name).read_bytes() for name in first} == first
 
 
+def test_changed_settings_redo_what_depends_on_them(go, tmp_path):
+    out = tmp_path/'out'
+    def files(): return {name: (out/f'{name}.jsonl').read_bytes() for name in STEPS[:6]}
+    def skipped(said): return sum('skipped' in line for line in said)
+    go(until='train')
+    first, fewer = files(), {'plan.selected': 3}
+    _, said, _ = go(until='train', **fewer)
+    assert skipped(said) == 5 and 'train     is done again, changed: plan.selected' in said
+    assert files() | dict(train=b'') == first | dict(train=b'')
+    assert len(read_samples(out/'train.jsonl')) == 3
+    kept = (out/'scored.jsonl').read_text().splitlines()[2:]
+    (out/'scored.jsonl').write_text('\n'.join(kept) + '\n')           # a person takes two samples out
+    _, said, _ = go(until='train', **fewer)
+    assert 'train     is done again, changed: scored.jsonl' in said and skipped(said) == 5
+    _, said, _ = go(until='train', seed=1)
+    assert not skipped(said) and files()['initial'] != first['initial']
+
+
 @pytest.mark.parametrize('recipe', list(RECIPES))
 def test_each_recipe_alone(go, recipe):
     s, said, _ = go(recipe=recipe, until='train')

@@ -153,19 +153,21 @@ def test_hostile():
     kinds = ['math', 'math', 'number', 'choice', 'label', 'yes_no', 'text']
     golds = dict(math='x^2 - \\int x', number='18', choice='B', label='neutral', yes_no='no', text='Paris')
 
-    def seconds(k, text):
-        start = time.monotonic()
-        assert judge(k, text, golds[k], labels.get(k, ()), question=text if k == 'choice' else '') in Verdict
-        return time.monotonic() - start
+    limit = 0.5  # seconds for the comparison; the reading of a million characters has one beside it
+
+    def is_slow(k, text):
+        question, start = text if k == 'choice' else '', time.monotonic()
+        assert judge(k, text, golds[k], labels.get(k, ()), limit, question) in Verdict
+        return time.monotonic() - start >= (limit + 1) * busy()
 
     for i, text in enumerate(hostile()):
         k = kinds[i % len(kinds)]
-        if seconds(k, text) >= 2 * busy():
+        if is_slow(k, text):
             slow.append((k, text))
         if i % 20 == 0:
             most = max([most, *[rss(w.proc.pid) for w in list(eq._workers.idle.queue)]])
     # what another process's moment made slow is not slow twice
-    assert [(k, text[:60]) for k, text in slow if seconds(k, text) >= 2 * busy()] == []
+    assert [(k, text[:60]) for k, text in slow if is_slow(k, text)] == []
     assert rss('self') - before < 500 and most < 1100
 
 
@@ -175,8 +177,8 @@ def test_hostile_labels(k):
 
     def is_slow(text):
         start = time.monotonic()
-        judge(k, 'The answer is 5', text)
-        return time.monotonic() - start >= 2 * busy()
+        judge(k, 'The answer is 5', text, seconds=0.5)
+        return time.monotonic() - start >= 1.5 * busy()
 
     slow = [text for text in hostile(30, seed=7) if is_slow(text)]
     assert [text[:80] for text in slow if is_slow(text)] == []

@@ -17,7 +17,7 @@ from ..score import Score
 from ..select import POLICIES
 from ..synthesize import Synthesis
 from ..task.errors import known_name
-from ..task.ranges import Count, CountOrNone, Whole, settings
+from ..task.ranges import Count, CountOrNone, Whole, WrongSetting, settings
 from ..teacher.wire import Address
 from ..train import GRPO, check_batch
 
@@ -88,15 +88,25 @@ def _hand_on(values, seed):
     for part, cls in PARTS.items():
         if hasattr(cls, 'seed'): values[part].setdefault('seed', seed)
 
+def _values(preset, seed, changes):
+    "What the preset and the changes give to each part."
+    values = {part: dict(PRESETS[preset].get(part, {})) for part in PARTS}
+    _apply(values, changes)
+    _hand_on(values, seed)
+    return values
+
 # %% ../../nbs/12_run/settings.ipynb #479b49cb
 def choose(preset:str='paper', # one of `PRESETS`
            seed:int=0,         # of every stage that is given none of its own
            **changes) -> dict: # dotted settings over the preset's, such as {'plan.selected': 20}
     "The settings of every stage: the defaults, the preset's over them, and the changes over those."
     known_name(preset, PRESETS, 'preset')
-    values = {part: dict(PRESETS[preset].get(part, {})) for part in PARTS}
-    _apply(values, changes)
-    _hand_on(values, seed)
-    parts = {part: cls(**values[part]) for part, cls in PARTS.items()}
+    values = _values(preset, seed, changes)
+    try: parts = {part: cls(**values[part]) for part, cls in PARTS.items()}
+    except WrongSetting as wrong:
+        part, _, name = wrong.key.partition('.')
+        usual = _values(preset, seed, {})[part]
+        if name in usual: raise wrong.beside(usual[name]) from None
+        raise
     check_batch(parts['grpo'])
     return parts

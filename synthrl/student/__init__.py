@@ -88,8 +88,13 @@ def _complete(self:ServerStudent, prompts, n, seed, top_p, **how):
     client = OpenAI(base_url=address, api_key=find_key(address) or 'none needed',
                     max_retries=self.kw.get('retries', 8))
     def ask(prompt):
-        made = client.completions.create(model=self.model, prompt=prompt, n=n, seed=seed, top_p=top_p, **how)
-        return [_completion(c.text, c.finish_reason) for c in made.choices]
+        made = []
+        while len(made) < n:                                # some give one, whatever `n` says
+            more = client.completions.create(model=self.model, prompt=prompt, n=n - len(made),
+                                             seed=seed + len(made), top_p=top_p, **how).choices
+            if not more: break
+            made += [_completion(c.text, c.finish_reason) for c in more]
+        return made
     try:
         with client, ThreadPoolExecutor(16) as pool: return list(pool.map(ask, prompts))
     except OpenAIError as e:

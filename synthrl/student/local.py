@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['TOKENIZERS', 'BUNDLED', 'Completion', 'check_folder', 'model_path', 'check_hub', 'render', 'fit_length', 'have_room',
-           'seed_all', 'LocalStudent', 'VLLMStudent', 'TransformersStudent']
+           'seed_all', 'LocalStudent', 'VLLMStudent', 'TransformersStudent', 'portions']
 
 # %% ../../nbs/05_student/local.ipynb #a7cfa18c
 import hashlib
 from dataclasses import dataclass
-from itertools import compress, takewhile
+from itertools import compress, islice, takewhile
 from pathlib import Path
 
 from fastcore.basics import patch
@@ -71,7 +71,7 @@ def check_hub(model:str):
     from huggingface_hub import HfApi, try_to_load_from_cache
     try:
         known = try_to_load_from_cache(path, 'config.json')
-        if not known: HfApi().auth_check(path)
+        if not isinstance(known, str): HfApi().auth_check(path) # it may be known to be missing
     except Exception as e:
         what = f'{model}: neither a model folder nor to be had from the hub ({type(e).__name__})'
         mend = 'check its name and the connection; a gated model needs HF_TOKEN'
@@ -179,27 +179,37 @@ class TransformersStudent(LocalStudent):
         free_memory()
 
 # %% ../../nbs/05_student/local.ipynb #38791cd4
+def portions(limits:list[int],     # tokens that the answer to each question may have
+             size:int) -> list[list[int]]:
+    "Which questions are answered at a time: those with one limit, at most `size` of them."
+    alike, found = {}, []
+    for i, limit in enumerate(limits): alike.setdefault(limit, []).append(i)
+    for places in alike.values():
+        found += [places[j:j + size] for j in range(0, len(places), size)]
+    return found
+
 @patch
 def answer(self:TransformersStudent, texts, n, temperature, top_p, max_tokens, seed):
     "`n` answers to each rendered prompt."
     how = dict(do_sample=False)
     if temperature:
         how = dict(do_sample=True, temperature=temperature, top_p=top_p, top_k=0, num_return_sequences=n)
-    size, made = max(1, self.batch // n), []
-    for i in range(0, len(texts), size):
-        part = texts[i:i + size]
-        seed_all(seed, part)
-        made += self._generate(part, max_tokens, how)
-    if not temperature: return [[c]*n for c in made]
-    return [made[i:i + n] for i in range(0, len(made), n)]
+    ids = self.tokenizer(texts)['input_ids'] if texts else []
+    limits = [min(max_tokens, self.max_length - len(own)) for own in ids]
+    each, made = (n if temperature else 1), {}
+    for part in portions(limits, max(1, self.batch // n)):
+        asked = [texts[i] for i in part]
+        seed_all(seed, asked)
+        answers = iter(self._generate(asked, limits[part[0]], how))
+        for i in part: made[i] = list(islice(answers, each))*(n//each)
+    return [made[i] for i in range(len(texts))]
 
 @patch
-def _generate(self:TransformersStudent, texts, max_tokens, how) -> list[Completion]:
+def _generate(self:TransformersStudent, texts, limit, how) -> list[Completion]:
     "The answers to a portion, those of each question one after another."
     import torch
     inputs = self.tokenizer(texts, return_tensors='pt', padding=True).to(self.model.device)
     asked = inputs['input_ids'].shape[1]
-    limit = min(max_tokens, self.max_length - asked)
     with torch.inference_mode():
         out = self.model.generate(**inputs, max_new_tokens=limit, pad_token_id=self.tokenizer.pad_token_id,
                                   repetition_penalty=1., **how)

@@ -156,7 +156,7 @@ def synthesize(task:Task, teacher:Teacher, passages:list[Passage],
                lost:Counter=None) -> list[Sample]: # is filled with what became of the attempts
     "`n` samples that passed the vote, no two alike, none in the test set; fewer, and why in one line."
     cfg = settings or Synthesis()
-    if n: cfg = replace(cfg, n=n)
+    if n is not None: cfg = replace(cfg, n=n)
     if lost is None: lost = Counter()
     if not passages:
         what = f'{task.path or task.name}: there are no passages to write about'

@@ -59,6 +59,7 @@ def decide(task:Task, s:Sample, replies:list[str], # further answers to its ques
     "The sample with the answer of the majority; or why there is none."
     if asked is None: asked = len(replies)
     listed = _votes(task, s.input, s.answer)[0] if isinstance(s.answer, list) else []
+    if isinstance(s.answer, list) and not listed: return 'unanswered'
     answers, whole = _votes(task, s.input, [s.output, *replies], listed)
     if len(answers) < (1 + asked)/2: return 'unanswered'
     (best, n), *others = tally(task.answer, answers)

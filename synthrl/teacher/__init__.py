@@ -39,11 +39,12 @@ class Teacher:
         store_attr()
         self.endpoint = find_endpoint(model, base_url)
         self.prices = read_prices(prices, self.endpoint)
-        self.ledger = Ledger(os.path.expanduser(cache))
+        path, self.ledger = os.path.expanduser(cache), None
+        if not os.path.exists(path): self._check() # who is refused leaves no file behind
+        self.ledger = Ledger(path)
         self.busy = {}    # {key: a future}: questions that a call is waiting for
         self.asked = {}   # {key: samples}: what was wanted so far
         self._check()
-        self._check_key()
         self.budget = Budget(self.ledger, budget_tokens, budget_usd)
         self.sender = Sender(model, base_url, self.ledger, self.budget, self.prices, seed, concurrency,
                              timeout, retries, refusals)
@@ -64,13 +65,17 @@ def _check(self:Teacher):
     for name in ('concurrency', 'refusals'):
         given = getattr(self, name)
         if given is not None and given < 1: raise UserError(f'{name} = {given}', 'give at least 1')
-    empty = self.ledger.path if self.ledger.is_empty() else None
+    empty = self.cache if self._is_new() else None
     check_budget(self.model, self.prices, self.budget_tokens, self.budget_usd, empty)
+    self._check_key()
+
+@patch
+def _is_new(self:Teacher): return self.ledger is None or self.ledger.is_empty()
 
 @patch
 def _check_key(self:Teacher, needed=False):
     "Refuse to ask without a key where the endpoint wants one."
-    if not (needed or self.ledger.is_empty()): return
+    if not (needed or self._is_new()): return
     address = None if self.model in TRANSPORTS else find_address(self.base_url)
     if find_key(self.endpoint, address) is not None: return
     raise UserError(f'OPENAI_API_KEY is not set, and {self.endpoint} needs a key',

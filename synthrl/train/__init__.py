@@ -152,7 +152,7 @@ def _asked(task, student, samples, settings, seed):
     "What a training under way depends on."
     own = asdict(settings)
     for name in MEMORY: del own[name]
-    shape = [task.ask('?'), task.answer, task.labels]
+    shape = [task.ask('?'), task.template, task.answer, task.labels]
     return dict(task=shape, settings=own, student=student, seed=seed, lane=find_lane(),
                 samples=[s.id for s in samples])
 
