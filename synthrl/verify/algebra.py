@@ -29,128 +29,105 @@ def _same_number(a, b):
     if x is None or y is None: return None
     if close(x, y): return True
     if ('%' in a) == ('%' in b): return a.count(',') > 1 and sorted(a.split(',')) == sorted(b.split(','))
-    if '%' in a: return close(100*x, y)
-    return close(x, 100*y)
+    return close(100*x, y) if '%' in a else close(x, 100*y)
 
 # %% ../../nbs/01_verify/algebra.ipynb #c9e41545
 _prose = re.compile(r"[^\W\d_]+(?:[ '-]+[^\W\d_]+)*")
 
 def _words(s):
     "A name or a few words in small letters; None for a formula."
-    m = _text.fullmatch(s)
-    said = (m[1] if m else s).strip()
-    if not _prose.fullmatch(said): return None
-    longest = max(map(len, re.split("[ '-]+", said)))
-    fewest = 2 if m or said.isupper() else 3
-    if longest < fewest: return None
-    return said.casefold()
+    said = _text.sub(r'\1', s).strip()
+    fewest = 2 if said != s or s.isupper() else 3
+    if _prose.fullmatch(said) and max(map(len, re.split("[ '-]+", said))) >= fewest: return said.casefold()
 
 # %% ../../nbs/01_verify/algebra.ipynb #0e511585
 _cut = re.compile(r'(?<=\d),0\d(?!\d(?!\d))') # 36,00 is no list
 
 def look(a:str, b:str) -> bool|None: # two tidied expressions
     "The verdict where no algebra is needed; None where it is."
-    if not a or not b: return False
-    if _bare(a) == _bare(b): return True
+    if _bare(a) == _bare(b): return bool(a)
     if (seen := _same_number(a, b)) is not None: return seen
     said, other = _words(a), _words(b)
     if said or other: return (said or a.casefold()) == (other or b.casefold())
-    if max(len(a), len(b)) > 200 or _cut.search(a) or _cut.search(b): return False
-    return None
+    if _cut.search(a) or _cut.search(b): return False
 
 # %% ../../nbs/01_verify/algebra.ipynb #61b6d78a
-_letter = rf'(?:[A-Z]{{2}}|{letter})'
-_asked = re.compile(rf'(?:(?:\\(?:sin|cos|tan))?(?>{_letter})[-+:/,]?)++') # nothing is tried again
+_asked = re.compile(rf'(?:(?:\\(?:sin|cos|tan))?(?>[A-Z]{{2}}|{letter})[-+:/,]?)++') # nothing is tried again
 _brackets = re.compile(r'[ ()\[\]{}|]|\\frac')
 
 def _is_asked(s, value):
     "Whether this side of an equation names what was asked for, and the other is its value."
     s = _brackets.sub('', opaque(s))
+    letters = re.findall(f'[A-Z]{{2}}|{letter}', s)
     if not _asked.fullmatch(s): return False
-    letters = re.findall(_letter, s)
     if len(letters) == 1 or value[:1] == '(': return True
     return len(letters) == len(set(letters)) and arithmetic(_measured(value)[0]) is not None
 
 # %% ../../nbs/01_verify/algebra.ipynb #b311cb37
 _second = re.compile(r'[\d}] [A-Za-z](?:_\w)?$')
+_unsolved = re.compile(r'[<>]|\\partial')
 
 def _solved(s):
     "The value in an equation; all of it where it has none or several, None where it is not solved."
-    first, *others = split(s, '=') or [s]
-    if not others or len(split(s)) > 1 or '<' in s or '>' in s: return s
+    first, *others = split(s, '=')
+    if not others or len(split(s)) > 1 or _unsolved.search(s): return s
     if any(map(_second.search, others[:-1])): return None # x = 2 y = 3
-    last = others[-1]
-    if _is_asked(first, last) or settle(first, last): return last
-    return None
+    if _is_asked(first, others[-1]) or settle(first, others[-1]): return others[-1]
 
 # %% ../../nbs/01_verify/algebra.ipynb #05c63107
 def _exact(s, other):
     "What stands before \\approx, or the rounded number after it where that is asked for."
-    before, _, after = (part.strip() for part in s.partition(r'\approx'))
+    before, _, after = map(str.strip, s.partition(r'\approx'))
     exact = arithmetic(_measured(before.rpartition('=')[2].strip())[0])
     rounded = rational(_measured(after)[0])
     if exact is None or rounded is None or abs(exact - rounded) > .51/10**places(rounded): return s
-    if rational(_measured(other)[0]) == rounded: return after
-    return before
+    return after if rational(_measured(other)[0]) == rounded else before
 
 def _sides(a, b):
     "Two sides to compare, where one of them alone is an equation, or rounded."
     if r'\approx' in a + b: a, b = _exact(a, b), _exact(b, a)
-    if ('=' in a) == ('=' in b) or max(len(a), len(b)) > 500: return a, b
+    if ('=' in a) == ('=' in b): return a, b
     return _solved(a), _solved(b)
 
 # %% ../../nbs/01_verify/algebra.ipynb #bce7b251
+_sure = [False, None, True].index # the weakest verdict is that on all, the strongest that on any
+
 def _in_proportion(a, b):
     "Whether two formulas have one ratio at all points; None where nobody can tell."
     xs, ys = values(opaque(a)), values(opaque(b))
     if not xs or not ys or min(map(abs, xs + ys)) < 1e-9: return None
-    ratio = xs[0]/ys[0]
-    return abs(ratio.imag) < 1e-12 and all(abs(x/y - ratio) < 1e-10*abs(ratio) for x, y in zip(xs, ys))
+    return all(abs(x/y - xs[0]/ys[0]) < 1e-10*abs(x/y) for x, y in zip(xs, ys))
 
 def _equations(a, b):
     "The verdict on two equations: one left side and the same right side, or left minus right in proportion."
-    xs, ys = split(a, '=') or [a], split(b, '=') or [b]
-    if not len(xs) == len(ys) == 2: return None
-    if _bare(xs[0]) == _bare(ys[0]): return settle(xs[1], ys[1])
-    return _in_proportion(f'{xs[0]}-({xs[1]})', f'{ys[0]}-({ys[1]})')
+    xs, ys = split(a, '='), split(b, '=')
+    if len(xs) != len(ys): return False
+    if len(xs) > 2 or _bare(xs[0]) == _bare(ys[0]): return min(map(settle, xs, ys), key=_sure)
+    if len(xs) > 1: return _in_proportion(f'{xs[0]}-({xs[1]})', f'{ys[0]}-({ys[1]})')
 
 # %% ../../nbs/01_verify/algebra.ipynb #5ca7880a
 _matrix = re.compile(r'\(?\\begin\{pmatrix\}(.*)\\end\{pmatrix\}\)?')
 _bracketed = re.compile(r'(\\\{|[\[(])(.*?)(\\\}|[\])])')
 
-def _signs(part):
-    "With a plus-minus in it two elements, else the one."
-    if part.count(r'\pm') != 1: return [part.replace(r'\pm', '+')]
-    return [part.replace(r'\pm', sign) for sign in '+-']
-
 def _both(parts):
     "With two elements for one that has a plus-minus."
-    return [element for part in parts for element in _signs(part)]
+    return [part.replace(r'\pm', sign) for part in parts for sign in '+-'[:1 + part.count(r'\pm')]]
 
 def _elements(s):
     "(brackets, elements) of a list, tuple, set, interval or matrix."
     if m := _matrix.fullmatch(s): return f'{m[1].count("&")} &', re.split(r' ?(?:&|\\\\) ?', m[1].strip())
-    m = _bracketed.fullmatch(s)
-    inside = m and split(m[2])
-    if inside: return m[1] + m[3], _both(inside)
-    return '', _both(split(s) or [s])
+    parts, m = split(s), _bracketed.fullmatch(s)
+    if m and len(parts) == 1: return m[1] + m[3], _both(split(m[2]))
+    return '', _both(parts)
 
 # %% ../../nbs/01_verify/algebra.ipynb #9b3eb51b
-def _in_order(xs, ys):
-    "The verdict on two lists of one length, element by element."
-    verdicts = list(map(settle, xs, ys))
-    for doubt in (False, None):
-        if doubt in verdicts: return doubt
-    return True
-
 def _in_any_order(xs, ys):
     "The verdict where each element may have its equal anywhere in the other list."
     rest = list(ys)
     for x in xs:
         verdicts = [settle(x, y) for y in rest]
-        if True in verdicts: rest.pop(verdicts.index(True))
-        elif None in verdicts: return None
-        else: return False
+        if True not in verdicts: return max(verdicts, key=_sure)
+        rest.pop(verdicts.index(True))
     return True
 
 def _lists(a, b):
@@ -162,53 +139,39 @@ def _lists(a, b):
     if len(xs) != len(ys) or brackets and others and brackets != others: return False
     if '{' in around or not around: return _in_any_order(xs, ys)
     if brackets != others and len(xs) == 2: return False
-    return _in_order(xs, ys)
+    return min(map(settle, xs, ys), key=_sure)
 
 # %% ../../nbs/01_verify/algebra.ipynb #985b1741
 def settle(a:str, b:str) -> bool|None: # two tidied expressions
     "The verdict by looking and by trying; None where it takes algebra."
+    if max(len(a), len(b)) > 200: return _bare(a) == _bare(b)
     a, b = _sides(a, b)
     if a is None or b is None: return False
-    seen = look(a, b)
-    if seen is not None: return seen
+    if (seen := look(a, b)) is not None: return seen
     (x, unit), (y, other) = _measured(a), _measured(b)
     if unit and other and unit != other: return False
     if unit or other: return '%' not in a + b and settle(x, y)
-    seen = _lists(a, b)
-    if seen is not None: return seen
-    if '=' in a or '=' in b: return _equations(a, b)
+    if (seen := _lists(a, b)) is not None: return seen
+    if '=' in a and '=' in b: return _equations(a, b)
     return agree(opaque(a), opaque(b))
 
 # %% ../../nbs/01_verify/algebra.ipynb #04ba9fc3
-_binds = re.compile(r'\\(?:i*int|oint|sum|prod|lim|frac\{d\}|le|ge|ne|cup|infty)(?![a-z])|[<>]')
-_unread = re.compile(r'\d\}?\)? ?_|\\text(?!\{ ?(?:or|and)\b)'
+_unread = re.compile(r'\d\}?\)? ?_|\\text(?!\{ ?(?:or|and)\b)|\[ ?-\\infty|\\infty ?\]|mod\b.*mod\b'
     r'|\\(?:not|equiv|approx|sim|perp|parallel|cong|mid|to)(?![a-z])')
-_modulus = re.compile(r'\\[pb]?mod(?![a-z])[^,]*')
-_closed = re.compile(r'\[ ?-\\infty|\\infty ?\]')
-
-def _letters(s):
-    "The letters in a formula, without e, i, and those of commands."
-    return set(re.findall(rf'({letter})|\\[A-Za-z]+', s)) - set('ei')
 
 def _worth(a, b):
     "The pair as sympy may see it; None where it would drop something or read it otherwise than a person."
     a, b = (opaque(_measured(s)[0]) for s in (a, b))
-    m, n = _modulus.findall(a), _modulus.findall(b)
-    if _unread.search(a + ' ' + b) or m and n and m != n: return None
-    if len(_closed.findall(a)) != len(_closed.findall(b)): return None
-    if _letters(a) | {''} == _letters(b) | {''} or _binds.search(a + b): return a, b
-    return None
+    if not _unread.search(f'{a} {b}'): return a, b
 
 # %% ../../nbs/01_verify/algebra.ipynb #d34802d3
-_longest = 1000 # characters of an expression
-
 _by_algebra = lru_cache(2**14)(_workers.equal)
 
 @lru_cache(2**14)
 def _at_once(gold, answer):
     "(verdict, None), or (None, the pair that takes algebra)."
     if gold.strip() == answer.strip(): return bool(gold.strip()), None
-    if max(len(gold), len(answer)) > _longest: return False, None
+    if max(len(gold), len(answer)) > 1000: return False, None # nobody's answer
     a, b = tidy(gold), tidy(answer)
     seen = settle(a, b)
     if seen is None and (pair := _worth(*_sides(a, b))): return None, pair
@@ -217,14 +180,11 @@ def _at_once(gold, answer):
 def equal(gold:str, answer:str, seconds:float=1.0) -> bool|None: # seconds of processor time
     "Whether two expressions mean the same; None when that could not be found out in time."
     seen, pair = _at_once(gold, answer)
-    if not pair: return seen
-    return _by_algebra(*pair, seconds)
+    return _by_algebra(*pair, seconds) if pair else seen
 
 def equal_all(pairs:list, seconds:float=1.0) -> list: # (gold, answer) each; seconds for each
     "`equal` for many pairs; what needs algebra keeps all workers busy."
-    verdicts = [_at_once(*pair)[0] for pair in pairs]
-    hard = [i for i, verdict in enumerate(verdicts) if verdict is None]
+    found = [_at_once(*pair) for pair in pairs]
     with ThreadPoolExecutor(_workers.n) as pool:
-        found = pool.map(lambda i: equal(*pairs[i], seconds), hard)
-        for i, verdict in zip(hard, found): verdicts[i] = verdict
-    return verdicts
+        hard = pool.map(lambda pair: _by_algebra(*pair, seconds), [pair for _, pair in found if pair])
+        return [next(hard) if pair else seen for seen, pair in found]

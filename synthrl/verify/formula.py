@@ -8,23 +8,22 @@ __all__ = ['tidy', 'split', 'rational', 'places', 'close', 'opaque', 'values', '
 # %% ../../nbs/01_verify/formula.ipynb #f81ea1f5
 import ast, cmath, math, operator, re, unicodedata, zlib
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 
 # %% ../../nbs/01_verify/formula.ipynb #e7b6163d
 _greek = '''alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon
     phi chi psi omega Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega'''.split()
-_signs = {c: f'\\{name} ' for c, name in zip('αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΣΦΨΩ', _greek, strict=True)}
+_other = 'times cdot cdot infty pm approx le ge ne in cup cap emptyset setminus'.split()
+_named = zip('αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΣΦΨΩ×·⋅∞±≈≤≥≠∈∪∩∅∖', _greek + _other, strict=True)
+_signs = {c: f'\\{name} ' for c, name in _named}
 _signs |= dict(zip('−–﹣－÷∕⁄′\u00a0\u2009\u202f', "----///'   ", strict=True))
-_signs |= {'×': r'\times ', '·': r'\cdot ', '⋅': r'\cdot ', '∞': r'\infty ', '±': r'\pm ', '≈': r'\approx ',
-    '≤': r'\le ', '≥': r'\ge ', '≠': r'\ne ', '∈': r'\in ', '∪': r'\cup ', '∩': r'\cap ', '∅': r'\emptyset ',
-    '∖': r'\setminus ', '°': r'^\circ ', '½': r'\frac{1}{2}', '¼': r'\frac{1}{4}', '¾': r'\frac{3}{4}'}
-_signs = str.maketrans(_signs)
+_signs |= {'°': r'^\circ ', '½': r'\frac{1}{2}', '¼': r'\frac{1}{4}', '¾': r'\frac{3}{4}'}
 _raised = re.compile(r'([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)|[₀₁₂₃₄₅₆₇₈₉]+')
 
 def _in_latex(s):
     "LaTeX for the signs that Unicode has."
     s = _raised.sub(lambda m: ('^{' if m[1] else '_{') + unicodedata.normalize('NFKC', m[0]) + '}', s)
-    return s.translate(_signs)
+    return s.translate(str.maketrans(_signs))
 
 # %% ../../nbs/01_verify/formula.ipynb #312377f0
 _circle = r'(?:\^ ?(?:\{ ?\\circ ?\}|\\circ)|\\degrees?(?![a-z]))'
@@ -34,7 +33,7 @@ _rewritings = [(re.compile(pattern), to) for pattern, to in [
     (r'(?<![\\A-Za-z])(sqrt|pi|sin|cos|tan|ln|log|exp)(?![A-Za-z])', r'\\\1'),
     (r'(?:√|\\sqrt) ?\(([^()]*)\)|√ ?(\w+)|\\sqrt ?(\w)', r'\\sqrt{\1\2\3}'),
     (r'(?<=[\w)}])\*\*(?=[\w({-])', '^'),
-    (r'\\[dtc]frac', r'\\frac'),
+    (r'\\[dtc](frac|binom)', r'\\\1'),
     (r'\\(frac|binom) ?(\d) ?(\d)', r'\\\1{\2}{\3}'),
     (r'(\\frac\{[^{}]*\}) ?(\d+)', r'\1{\2}'),
     (r'\\varnothing(?![a-z])|\\\{ ?\\\}', r'\\emptyset'),
@@ -60,7 +59,6 @@ _joined = re.compile(r',? ?\\text\{ ?(?:and|or) ?\} ?|(?<=[\d)}\]] )(?:and|or)(?
 @lru_cache(2**12)
 def tidy(s:str) -> str: # a LaTeX or plain expression, at most a few hundred characters
     "The expression with its many ways of writing brought to one."
-    if s.isdigit(): return s
     if not s.isascii(): s = _in_latex(s)
     s = _around.sub('', re.sub(' +', ' ', _blank.sub(' ', s)))
     if _trig.search(s): s = _degrees.sub(r'\\frac{\1\\pi}{180}', s)
@@ -69,40 +67,33 @@ def tidy(s:str) -> str: # a LaTeX or plain expression, at most a few hundred cha
     return _around.sub('', re.sub(' +', ' ', s))
 
 # %% ../../nbs/01_verify/formula.ipynb #fd1ae5f3
-def split(s:str, at:str=',;') -> list|None: # at: the characters that part
-    "The parts between commas outside of brackets; None where a bracket closes that never opened."
+def split(s:str, at:str=',;') -> list: # at: the characters that part
+    "The parts between commas outside of brackets; all of it where a bracket closes that never opened."
     found, deep = [''], 0
     for c in s:
         deep += (c in '([{') - (c in ')]}')
-        if deep < 0: return None
+        if deep < 0: return [s]
         if c in at and not deep: found.append('')
         else: found[-1] += c
     return [f.strip() for f in found]
 
 # %% ../../nbs/01_verify/formula.ipynb #bbfe78ee
-_decimal = re.compile(r'([-+]?) ?(?:\\?\$)? ?(\d{1,3}(?:,\d{3})+|\d*)(\.\d+)? ?(\\?%)?')
-_ratio = re.compile(r'([-+]?) ?(\d+(?= ?\\| \d+ ?/))? ?'
-    r'(?:\\frac\{ ?(-?\d+) ?\}\{ ?(\d+) ?\}|(\d+) ?/ ?(\d+)) ?(\\?%)?')
-_power = re.compile(r'([-+]?) ?(\d+(?:\.\d+)?) ?(?:\\times|\\cdot|\*) ?10 ?\^ ?\{? ?([-+]?\d{1,3}) ?\}?')
-_exponent = re.compile(r'([-+]?) ?((?:\d+(?:\.\d+)?[eE]\+?|\d+\.\d+[eE]-|1[eE]-)\d{1,3})')
-_repeating = re.compile(r'([-+]?)(\d*)\.(\d*)\\(?:overline|bar) ?\{ ?(\d+) ?\}')
+_spelled = [(re.compile(pattern), to) for pattern, to in [
+    (r' ?\\frac\{ ?(-?\d+) ?\}\{ ?(\d+) ?\}', r' \1/\2'),
+    (r'\\(?:overline|bar) ?\{ ?(\d{1,9}) ?\}', r'\1\1\1\1\1\1'),
+    (r' ?(?:\\times|\\cdot|\*) ?10 ?\^ ?\{? ?([-+]?\d{1,3}) ?\}?', r'e\1')]]
+_number = re.compile(r'([-+]?) ?(?:\\?\$)? ?(?:(\d+) (?=\d+ ?/))?(?=-?\.?\d)'
+    r'(-?(?:\d{1,3}(?:,\d{3})+|\d*)(?:\.\d+)?(?:[eE][-+]?\d{1,3})?)(?: ?/ ?(\d+))? ?(\\?%)?')
 
 # %% ../../nbs/01_verify/formula.ipynb #0003eb81
 def rational(s:str) -> Fraction|None: # a tidied expression
     "The number that a plain decimal, percentage, fraction or power of ten stands for, or None."
     if len(s) > 200: return None
-    if (m := _decimal.fullmatch(s)) and (m[2] or m[3]):
-        value = Fraction(m[2].replace(',', '') + (m[3] or ''))/(100 if m[4] else 1)
-    elif m := _ratio.fullmatch(s):
-        whole, above, below = int(m[2] or 0), int(m[3] or m[5]), int(m[4] or m[6])
-        if not below or whole and not 0 < above < below: return None # 2 3/2 is a product, if anything
-        value = (whole + Fraction(above, below))/(100 if m[7] else 1)
-    elif m := _power.fullmatch(s): value = Fraction(m[2])*Fraction(10)**int(m[3])
-    elif m := _exponent.fullmatch(s): value = Fraction(m[2])
-    elif m := _repeating.fullmatch(s): # 0.1\overline{6} is 16 - 1 ninetieths
-        before, cycle = '0' + m[2] + m[3], m[4]
-        value = Fraction(int(before + cycle) - int(before), 10**len(m[3])*(10**len(cycle) - 1))
-    else: return None
+    for pattern, to in _spelled: s = pattern.sub(to, s)
+    if not (m := _number.fullmatch(s)): return None
+    value, whole, below = Fraction(m[3].replace(',', '')), int(m[2] or 0), int(m[4] or 1)
+    if not below or whole and not 0 < value < below: return None # 2 3/2 is a product, if anything
+    value = (whole + value/below)/(100 if m[5] else 1)
     return -value if m[1] == '-' else value
 
 # %% ../../nbs/01_verify/formula.ipynb #49e28027
@@ -113,29 +104,23 @@ def places(x:Fraction) -> int:
 def close(a:Fraction, b:Fraction) -> bool:
     "Equal, or one of them is the other cut to fewer decimals: six digits at least, and within a millionth."
     if a == b: return True
-    if abs(a - b) > Fraction(1, 10**6): return False
     short, long = sorted((a, b), key=places)
     few = places(short)
-    return few < places(long) and abs(short) >= Fraction(10**5, 10**few) and abs(a - b) < Fraction(1, 10**few)
+    return few < places(long) and abs(short)*10**few >= 10**5 and abs(a - b)*10**max(few, 6) < 1
 
 # %% ../../nbs/01_verify/formula.ipynb #f2bbb1c4
-_index = r'(?:_(?:\w|\\[a-z]+|\{[^{}]*\}))?'
-_d = r'[ ]?(?:d|\\partial)'
-_n = r'(?:\^\{?\d\}?)?[ ]?'
+_after = r"(?:_(?:\w|\\[a-z]+|\{[^{}]*\})|'|\(-?\d+(?:\.\d+)?\))"
+_d = r'\{[ ]?(?:d|\\partial)(?:\^\{?\d\}?)?[ ]?\\?[A-Za-z]+(?:\^\{?\d\}?)?[ ]?\}'
 _one_thing = re.compile(rf"""
-      \\frac\{{{_d}{_n}\\?[A-Za-z]+[ ]?\}}\{{{_d}[ ]?\\?[A-Za-z]+{_n}\}}       # dy/dx
-    | (?<![A-Za-z\\])d[A-Za-z]/d[A-Za-z](?![A-Za-z])
-    | \\text\{{[ ]?(?!or\b|and\b)[^{{}}]*\}}{_index}                    # words
-    | \\(?:d?dot|vec|bar|hat|tilde|overline|overrightarrow)(?:\{{[^{{}}]*\}}|[ ]?[A-Za-z]){_index}
-    | \\(?:angle|triangle|gcd|max|min)[ ]?(?:[A-Za-z]+|\((?:[^()]|\([^()]*\))*\))
-    | [fgFGP]'*\((?:[^()]|\([^()]*\))*\)                                # f(x), P(A)
-    | (?:\\[A-Za-z]+|[A-Za-z]){_index}'*(?:\(-?\d+(?:\.\d+)?\))?        # x_1, f'(2), I(0)
+      \\frac{_d}{_d} | (?<![A-Za-z\\])d[A-Za-z]/d[A-Za-z](?![A-Za-z])     # dy/dx
+    | \\text\{{[ ]?(?!or\b|and\b)[^{{}}]*\}}{_after}*                   # words
+    | \\(?:angle|triangle)[ ]?[A-Za-z]+ | (?:[fgFGP]'*|\\gcd[ ]?)\((?:[^()]|\([^()]*\))*\)  # P(A)
+    | (\\(?:log|sum|prod|lim|i*int|big[a-z]+)(?=_) | \\[a-z]+(?=\() | \\?[A-Za-z]+(?![A-Za-z_'(]))
+    | (?:\\[A-Za-z]+|[A-Za-z]){_after}+                                # x_1, f'(2), I(0)
     """, re.X)
-_plain = re.compile(r'\\?[A-Za-z]+|\\(?:log|sum|prod|lim|i*int|big[a-z]+)_.*|\\(?!gcd|max|min)[a-z]+\(.*')
 
 def _as_letter(m):
-    if _plain.fullmatch(m[0]): return m[0] # one already, or a function and no name
-    return 'q_{%d}' % zlib.crc32(re.sub('[ {}]', '', m[0]).encode())
+    return m[1] or 'q_{%d}' % zlib.crc32(re.sub('[ {}]', '', m[0]).encode())
 
 # %% ../../nbs/01_verify/formula.ipynb #ec526eb7
 def opaque(s:str) -> str:
@@ -144,106 +129,72 @@ def opaque(s:str) -> str:
 
 # %% ../../nbs/01_verify/formula.ipynb #4db412e8
 letter = rf'(?:\\(?:{"|".join(_greek)}|varepsilon|varphi|hbar|ell)(?![a-z])|q_\{{?\d+\}}?|[A-Za-z])'
-_function = r'\\((?:sin|cos|tan|ln|log|exp)(?:sq)?)(?![a-z])'
-_product = rf'((?>\d+(?:\.\d+)?(?: ?{letter})*|(?:{letter} ?)+)(?![(^!/{{]))' # as in \sin 2x
 _pythonic = [(re.compile(pattern), to) for pattern, to in [
     (r'\\(?:cdot|times)(?![a-z])', '*'),
-    (r'q_\{(\d+)\}', r'q_\1'),
-    (r'\\frac\{([^{}]*)\}\{([^{}]*)\}', r'((\1)/(\2))'),
-    (r'\\binom\{([^{}]*)\}\{([^{}]*)\}', r'~binom(\1,\2)'),
+    (r'\\frac\{(?!d\})([^{}]*)\}\{([^{}]*)\}', r'((\1)/(\2))'),
+    (r'\\binom\{(\d{1,3})\}\{(\d{1,3})\}', lambda m: f'({math.comb(int(m[1]), int(m[2]))})'),
     (r'\\sqrt\{([^{}]*)\}', r'((\1)^.5)'),
-    (r'(?<![\d.])(\d{1,3})!', r'~factorial(\1)'),
-    (rf'{_function} ?\^ ?(?:2|\{{2\}})(?!\d)', r'\\\1sq'),
-    (rf'{_function} ?(?:\{{([^{{}}]*)\}}|{_product})', r'~\1(\2\3)'),
-    (rf'{_function} ?(?=\()', r'~\1'),
+    (r'q_\{(\d+)\}', r'q_\1'),
     (r'(?<![\w}\]])\{([^{}]*)\}', r'(\1)')]]
 
-def _innermost(s):
-    "Rewritten as long as there is something to rewrite."
+# %% ../../nbs/01_verify/formula.ipynb #1cf5193b
+_letter = re.compile(letter)
+_readable = re.compile(r'(?:\(v\w+\)|(?<![\d)] )(?<!\))(?:\d+(?:\.\d+)?|\.\d+)(?![.\d])|[-+*/() ])*+')
+_times = re.compile(r'(?<=[\d)]) *(?=\()')
+
+def _python(s):
+    "A formula as Python writes it, with a v before each letter; '' where it takes more than arithmetic."
     before = None
     while s != before:
         before = s
         for pattern, to in _pythonic: s = pattern.sub(to, s)
-    return s
-
-# %% ../../nbs/01_verify/formula.ipynb #1cf5193b
-class _Unsure(Exception): "Not in the grammar: sympy's turn."
-
-_token = re.compile(rf'(\d+(?:\.\d+)?|\.\d+)|({letter})|~([a-z]+)|([-+*/^(),])| +|(.)')
-
-def _python(s):
-    "A formula as Python writes it, with a v before each letter."
-    out, ended = '', False # has a value just ended?
-    for number, name, call, sign, other in _token.findall(_innermost(s)):
-        if other or number and ended: raise _Unsure
-        if name: name = 'v' + name.lstrip('\\')
-        if ended and (name or call or sign == '('): out += '*'
-        out += name or number or call or sign
-        if number or name or call or sign: ended = bool(number or name or sign == ')')
-    return out.replace('^', '**')
+    s = _letter.sub(lambda m: '(v' + m[0].strip('\\') + ')', s).replace('^', '**')
+    return _times.sub('*', s.strip()) if _readable.fullmatch(s) else ''
 
 # %% ../../nbs/01_verify/formula.ipynb #f368d972
 _constants = dict(vpi=math.pi, ve=math.e, vi=1j)
 
-@lru_cache(1024)
 def _somewhere(name, point):
     "The value of a letter at one of three points."
     drawn = zlib.crc32(f'{name}{point}'.encode()) % 1000003
     return _constants.get(name) or (1, 2, -1)[point]*(0.31 + drawn/1009000)
 
-def _binomial(n, k):
-    if n % 1 or k % 1 or not 0 <= k <= n < 1000: raise _Unsure
-    return float(math.comb(int(n), int(k)))
-
 # %% ../../nbs/01_verify/formula.ipynb #dce6b52c
 _operators = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
     ast.Pow: operator.pow, ast.USub: operator.neg, ast.UAdd: operator.pos}
-_functions = dict(sin=cmath.sin, cos=cmath.cos, tan=cmath.tan, ln=cmath.log, log=cmath.log10, exp=cmath.exp)
-_functions |= {name + 'sq': lambda x, f=f: f(x)**2 for name, f in _functions.items()}
-_functions |= dict(binom=_binomial, factorial=lambda n: math.gamma(n + 1))
 
 def _value(node, point):
     "What a parsed formula comes to at a point."
     if isinstance(node, ast.Constant): return float(node.value)
     if isinstance(node, ast.Name): return _somewhere(node.id, point)
-    if isinstance(node, ast.Call): call, parts = _functions[node.func.id], node.args
-    elif isinstance(node, ast.BinOp): call, parts = _operators[type(node.op)], (node.left, node.right)
-    else: call, parts = _operators[type(node.op)], (node.operand,)
-    return call(*[_value(part, point) for part in parts])
+    parts = (node.left, node.right) if isinstance(node, ast.BinOp) else (node.operand,)
+    return _operators[type(node.op)](*[_value(part, point) for part in parts])
 
 # %% ../../nbs/01_verify/formula.ipynb #7ab5deee
-_odd = re.compile(r'\^ ?\d\d|\\frac\{d\}') # x^23; a derivative
-_unreadable = (_Unsure, ArithmeticError, AttributeError, KeyError, TypeError, ValueError, SyntaxError,
-    RecursionError, MemoryError) # the last two: Python's parser, on brackets nested too deep
-
 @lru_cache(2**12)
 def values(s:str) -> list|None: # of an opaque formula of at most 200 characters
     "What a formula comes to at three points; None where it takes more than arithmetic."
-    if len(s) > 200 or _odd.search(s): return None
+    if len(s) > 200: return None
     try:
         tree = ast.parse(_python(s), mode='eval').body
         return [_value(tree, point) for point in range(3)]
-    except _unreadable: return None
+    except Exception: return None
 
 def arithmetic(s:str) -> float|None:
     "What a formula without letters comes to; None where it takes more than arithmetic."
     found = values(s)
-    if not found or found[0] != found[2] or abs(found[0].imag) > 1e-12: return None
-    return found[0].real
+    if found and found[0] == found[2] and abs(found[0].imag) < 1e-12: return found[0].real
 
 # %% ../../nbs/01_verify/formula.ipynb #2aab017f
-def _compare(x, y):
-    "True, False, or None where floating point cannot tell."
-    difference, size = abs(x - y), max(abs(x), abs(y))
-    if size < 1e-9: return not difference or None # what is left of a sum that cancels out
-    if difference > 1e-7*size: return False
-    return difference <= 1e-11*size and size < 1e6 or None
+_same = partial(cmath.isclose, rel_tol=1e-11)
+_near = partial(cmath.isclose, rel_tol=1e-7, abs_tol=1e-9) # a sum that cancels out leaves some noise
 
 def agree(a:str, b:str) -> bool|None: # two opaque formulas
     "Whether two formulas agree at three points, or at none; None where that is not clear."
     xs, ys = values(a), values(b)
     if not xs or not ys: return None
-    for decimal, other in ((rational(a), ys[0]), (rational(b), xs[0])):
-        if decimal is not None and '.' in a + b and close(decimal, Fraction(other.real)): return True
-    verdicts = set(map(_compare, xs, ys))
-    if len(verdicts) == 1: return verdicts.pop()
+    for s, t in ((a, b), (b, a)):
+        decimal, other = rational(s), arithmetic(t)
+        if None not in (decimal, other) and '.' in s and close(decimal, Fraction(other)): return True
+    if not any(map(_near, xs, ys)): return False
+    if all(map(_same, xs, ys)) and max(map(abs, xs)) < 1e6: return True
