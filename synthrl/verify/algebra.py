@@ -70,7 +70,8 @@ _unsolved = re.compile(r'[<>]|\\partial')
 def _solved(s):
     "The value in an equation; all of it where it has none or several, None where it is not solved."
     first, *others = split(s, '=')
-    if not others or len(split(s)) > 1 or _unsolved.search(s): return s
+    if not others or _unsolved.search(s): return s
+    if len(split(s)) > 1 and rational(others[-1]) is None: return s
     if any(map(_second.search, others[:-1])): return None # x = 2 y = 3
     if _is_asked(first, others[-1]) or settle(first, others[-1]): return others[-1]
 
@@ -84,10 +85,12 @@ def _exact(s, other):
     return after if rational(_measured(other)[0]) == rounded else before
 
 def _sides(a, b):
-    "Two sides to compare, where one of them alone is an equation, or rounded."
+    "Two sides to compare: what stands after a common left side, of one equation alone its value, rounded or not."
     if r'\approx' in a + b: a, b = _exact(a, b), _exact(b, a)
-    if ('=' in a) == ('=' in b): return a, b
-    return _solved(a), _solved(b)
+    if ('=' in a) != ('=' in b): return _solved(a), _solved(b)
+    xs, ys = split(a, '='), split(b, '=')
+    same_left = len(xs) == len(ys) == 2 and _bare(xs[0]) == _bare(ys[0])
+    return (xs[1], ys[1]) if same_left else (a, b)
 
 # %% ../../nbs/01_verify/algebra.ipynb #bce7b251
 _sure = [False, None, True].index # the weakest verdict is that on all, the strongest that on any
@@ -102,7 +105,7 @@ def _equations(a, b):
     "The verdict on two equations: one left side and the same right side, or left minus right in proportion."
     xs, ys = split(a, '='), split(b, '=')
     if len(xs) != len(ys): return False
-    if len(xs) > 2 or _bare(xs[0]) == _bare(ys[0]): return min(map(settle, xs, ys), key=_sure)
+    if len(xs) > 2: return min(map(settle, xs, ys), key=_sure)
     if len(xs) > 1: return _in_proportion(f'{xs[0]}-({xs[1]})', f'{ys[0]}-({ys[1]})')
 
 # %% ../../nbs/01_verify/algebra.ipynb #5ca7880a
