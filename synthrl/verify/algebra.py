@@ -71,7 +71,7 @@ def _solved(s):
     "The value in an equation; all of it where it has none or several, None where it is not solved."
     first, *others = split(s, '=')
     if not others or _unsolved.search(s): return s
-    if len(split(s)) > 1 and rational(others[-1]) is None: return s
+    if len(split(s)) > 1 and rational(s.partition('=')[2].strip()) is None: return s
     if any(map(_second.search, others[:-1])): return None # x = 2 y = 3
     if _is_asked(first, others[-1]) or settle(first, others[-1]): return others[-1]
 
