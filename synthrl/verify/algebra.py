@@ -85,7 +85,7 @@ def _exact(s, other):
     return after if rational(_measured(other)[0]) == rounded else before
 
 def _sides(a, b):
-    "Two sides to compare: what stands after a common left side, of one equation alone its value, rounded or not."
+    "Two sides to compare: what stands right of a common left side, or the value of one equation."
     if r'\approx' in a + b: a, b = _exact(a, b), _exact(b, a)
     if ('=' in a) != ('=' in b): return _solved(a), _solved(b)
     xs, ys = split(a, '='), split(b, '=')
