@@ -34,7 +34,7 @@ class Score:
     mean: Positive = 24         # answers a question on average, at most; sequential (ours)
     step: Count = 4             # answers a question in a round; sequential (ours)
     full: Count = 512           # answers in a round at least, so that an engine is full; sequential (ours)
-    worth: Amount = .0005       # questions placed rightly that an answer has to bring; sequential (ours)
+    worth: Amount = .0003       # questions placed rightly that an answer has to bring; sequential (ours)
     temperature: Amount = 1.2   # of the student (paper 1's code; its text .7)
     top_p: PositiveShare = .95  # share of the probability that is sampled from (paper 1's code)
     max_tokens: Count = 2048    # of one answer, at most (paper 1: maximum response; its code: 1,500 here)
