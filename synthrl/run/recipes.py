@@ -40,7 +40,8 @@ FIGURES = Stage('figures', 'figures', make_figures,
 # %% ../../nbs/12_run/recipes.ipynb #69be8dbd
 def scored(file:str) -> Stage: # the samples
     "The stage that measures the pass rates of the samples in a file."
-    return Stage('scored', 'scored.jsonl', partial(make_scored, file=file), file, f'seed {_student} score')
+    needs = f'seed {_student} score plan.selected plan.policy'      # what the scores are for
+    return Stage('scored', 'scored.jsonl', partial(make_scored, file=file), file, needs)
 
 # %% ../../nbs/12_run/recipes.ipynb #8bdf221d
 @dataclass
