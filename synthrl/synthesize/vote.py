@@ -77,7 +77,8 @@ def vote(task:Task, teacher:Teacher, samples:list[Sample], settings:Synthesis=No
     if not samples: return kept
     prompts = [solve_prompt(task, s.input) for s in samples]
     how = dict(n=cfg.votes, temperature=cfg.temperature, max_tokens=cfg.max_tokens, whole=True)
-    for s, texts in zip(samples, teacher.ask(prompts, **how)):
+    given = teacher.ask(prompts, **how) if cfg.votes else [[]]*len(samples)
+    for s, texts in zip(samples, given):
         decided = decide(task, s, texts, cfg.min_agreement, cfg.votes)
         if isinstance(decided, Sample): kept.append(decided)
         elif lost is not None: lost[decided] += 1
