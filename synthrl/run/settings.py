@@ -20,6 +20,7 @@ from ..task.errors import known_name
 from ..task.ranges import Count, CountOrNone, Whole, settings
 from ..teacher.wire import Address
 from ..train import GRPO, check_batch
+from ..train.sft import SFT
 
 # %% ../../nbs/12_run/settings.ipynb #658764bb
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), Field(description='a name')]
@@ -42,7 +43,7 @@ class Plan:
         known_name(self.policy, POLICIES, 'policy')
 
 # %% ../../nbs/12_run/settings.ipynb #608ac99a
-PARTS = dict(plan=Plan, synthesis=Synthesis, adapt=Adapt, score=Score, grpo=GRPO, evaluate=Evaluate)
+PARTS = dict(plan=Plan, synthesis=Synthesis, adapt=Adapt, score=Score, grpo=GRPO, sft=SFT, evaluate=Evaluate)
 
 def setting_names() -> list[str]:
     "Every setting by its dotted name."
@@ -72,6 +73,7 @@ PRESETS = dict(
         grpo = dict(
             steps=60, prompts_per_step=8, completions=16, lr=1e-4, kl=0., temperature=1., top_p=1.,
             strict=False, max_tokens=64, max_length=192, micro_batch=128, save_every=10),
+        sft = dict(lr=3e-4),
         evaluate = dict(max_tokens=64, strict=False)))
 
 # %% ../../nbs/12_run/settings.ipynb #609576d2

@@ -113,7 +113,8 @@ def _teacher_cost(run, agreement):
     for record in run.records.values():
         told = record['facts'].get('teacher', {})
         for what in kept: kept[what] += told.get(what, 0)
-    cost = _paid(run.path/'teacher.sqlite')
+    cost = _paid(run.cache)
+    if run.cache.parent != run.path: cost['shared'] = str(run.cache)
     return dict(model=run.plan.teacher) | cost | kept | dict(agreement=agreement)
 
 # %% ../../nbs/12_run/summary.ipynb #42d5394b
