@@ -1,6 +1,7 @@
 "Selection and curricula on many random pools: the definitions, and that no order of a file matters."
-import random
+import hashlib, random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -99,3 +100,53 @@ def test_each_curriculum_has_the_bins_it_was_tried_on(name, bins):
     other = dict(narrow='broad', broad='narrow')[bins]
     if name == 'medium_start': return   # no easy_medium among the narrow ones
     assert curriculum(samples, name, 20, 8) != curriculum(samples, name, 20, 8, bins=other)
+
+
+def of_64(seed):
+    rng = random.Random(seed)
+    rates = [rng.betavariate(.5, .6) for _ in range(300)]
+    return [Sample(f'q{i}', 'a', pass_rate=sum(rng.random() < p for _ in range(64))/64, rollouts=64)
+            for i, p in enumerate(rates)]
+
+
+BEFORE = dict(
+    lowest_positive='b4f38f8dafa26fa7', highest='0d19cff539853d16', lowest='e651edb4c4b061b2',
+    band='0d32dc03a3c2eab2', random='269e32732cb12f25', all='b7c9e27e1ced1efd')
+
+
+@pytest.mark.parametrize('policy', BEFORE)
+def test_where_all_were_asked_alike_nothing_has_changed(policy):
+    "Byte for byte what the policies chose when they knew the rates alone."
+    chosen = select(of_64(0), 100, policy, seed=3, say=lambda line: None)
+    ids = ' '.join(f'{s.id} {s.bin}' for s in chosen)
+    assert hashlib.sha256(ids.encode()).hexdigest()[:16] == BEFORE[policy]
+
+
+@pytest.mark.parametrize('policy', ['lowest_positive', 'highest', 'lowest', 'variance'])
+def test_one_answer_less_of_one_sample_hardly_changes_the_choice(policy):
+    "Where counts differ another rule chooses; it has to agree with the first where they hardly do."
+    alike = of_64(1)
+    other = [replace(alike[0], pass_rate=round(alike[0].pass_rate*63)/63, rollouts=63), *alike[1:]]
+    before, after = ({s.id for s in select(some, 100, policy)} for some in (alike, other))
+    assert len(before & after) > 85
+
+
+def test_draws_differ_by_seed_and_favour_what_varies():
+    samples = [Sample(f'q{i}', 'a', pass_rate=r, rollouts=64) for i, r in enumerate([0, .5, 1]*40)]
+    samples += [Sample(f'r{i}', 'a', pass_rate=0, rollouts=4) for i in range(40)]
+    chosen = select(samples, 60, 'thompson')
+    assert sum(s.pass_rate == .5 for s in chosen) == 40
+    assert sum(s.rollouts == 4 for s in chosen) > 2*sum(s.rollouts == 64 and s.pass_rate == 0 for s in chosen)
+    assert chosen == select(samples[::-1], 60, 'thompson')
+    assert chosen != select(samples, 60, 'thompson', seed=1)
+
+
+def test_a_short_pool_stays_short_where_counts_differ():
+    "No more than a scoring of 64 answers each would let through."
+    samples = [Sample(f'q{i}', 'a', pass_rate=0, rollouts=64) for i in range(60)]
+    samples += [Sample(f'r{i}', 'a', pass_rate=1, rollouts=40) for i in range(60)]
+    samples += [Sample(f's{i}', 'a', pass_rate=.5, rollouts=20) for i in range(20)]
+    said = []
+    chosen = select(samples, 100, say=said.append)
+    assert 20 <= len(chosen) < 40 and {s.pass_rate for s in chosen[-20:]} >= {.5}
+    assert len(said) == 1 and f'{len(chosen)} samples instead of 100' in said[0]

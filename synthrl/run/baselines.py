@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from .gold import written
 from .stages import Run
-from ..score.rollouts import read_rollouts
+from ..score import read_rollouts
 from ..select import select
 from ..task import Sample, Task, UserError, accepted
 from ..train.sft import imitate

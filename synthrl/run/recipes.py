@@ -44,7 +44,8 @@ FIGURES = Stage('figures', 'figures', make_figures,
 def scored(file:str) -> Stage: # the samples
     "The stage that measures the pass rates of the samples in a file; the answers are kept beside them."
     make = partial(make_scored, file=file)
-    return Stage('scored', 'scored.jsonl', make, file, f'seed {_student} score', 'rollouts.jsonl.gz')
+    needs = f'seed {_student} score plan.selected plan.policy'      # what the scores are for
+    return Stage('scored', 'scored.jsonl', make, file, needs, 'rollouts.jsonl.gz')
 
 IMITATING = replace(INITIAL, reads='', uses=f'{_teacher} synthesis files.test')
 SHOWN = replace(TRAIN, make=make_shown, reads='human.jsonl', uses='seed plan.selected')

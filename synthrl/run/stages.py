@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 
 from fastcore.basics import patch
 
@@ -21,8 +22,8 @@ from ..report import draw
 from ..retrieve import Passage, describe_library, library_of
 from .advice import why_no_signal, why_unusable
 from .folder import Job, fingerprint
-from ..score import score
-from ..select import select
+from ..score import by_tenth, score
+from ..select import for_select, select
 from ..student import load_student, model_path
 from ..synthesize import HeldOut, diversity, find_passages, synthesize
 from ..task import Sample, Task, UserError
@@ -165,15 +166,17 @@ def make_human(run:Run):
     return dict(human=dict(found=len(run.human), in_test=len(run.human) - len(free), taken=len(chosen)))
 
 # %% ../../nbs/12_run/stages.ipynb #590e341a
-def _rated(run, samples):
+def _rated(run, samples, use=by_tenth): # what the scores are for
     "The samples with their pass rates."
+    def sample(*args, **kw): return run.student().sample(*args, **kw)
     who = f"{run.plan.student} {run.settings['files.student']}"
-    partial = run.path/f'.scores-{hashlib.sha256(who.encode()).hexdigest()[:8]}.jsonl'
-    return score(run.task, run.student(), samples, settings=run.parts['score'], partial=partial)
+    kept = dict(rollouts=run.path/'rollouts.jsonl.gz', who=who)
+    return score(run.task, SimpleNamespace(sample=sample), samples, None, None, use, run.parts['score'], **kept)
 
 def make_scored(run:Run, file:str='synth.jsonl'): # the samples to score
     "Each sample with the student's pass rate on it."
-    run.write('scored.jsonl', _rated(run, run.read(file)))
+    use = for_select(run.plan.selected, run.plan.policy, run.parts['score'].n)
+    run.write('scored.jsonl', _rated(run, run.read(file), use))
 
 def make_heldout(run:Run):
     "Some human questions with their pass rates, for the histogram alone; nothing is chosen by them."

@@ -90,6 +90,12 @@ def _pass_rates(files):
     for name, samples in found.items(): found[name] = ten_bins([s.pass_rate for s in samples])
     return found
 
+def _scoring(samples, cfg):
+    "How often the student was asked."
+    answers = sum(s.rollouts or 0 for s in samples)
+    found = dict(samples=len(samples), method=cfg.method, answers=answers)
+    return found | dict(per_question=round(answers/max(1, len(samples)), 2))
+
 def _agreement(samples):
     "The mean share of the teacher's votes that stand behind a label; None where nothing was voted on."
     shares = [s.agreement for s in samples if s.agreement is not None]
@@ -198,7 +204,7 @@ def summarize(run:Run) -> dict:
     found = dict(task=run.task.name, recipe=run.recipe, preset=run.preset, seed=run.seed)
     found |= dict(student=run.plan.student, folder=str(run.path))
     found |= dict(counts=_count(files, len(rows or run.test)), pass_rate=_pass_rates(files))
-    found |= dict(scoring=dict(samples=len(files['scored']), per_question=run.parts['score'].n))
+    found |= dict(scoring=_scoring(files['scored'], run.parts['score']))
     found |= results(rows)
     found |= dict(teacher=_teacher_cost(run, agreement), grpo=grpo)
     found |= dict(seconds={name: record['seconds'] for name, record in records.items()})

@@ -50,25 +50,25 @@ def gain(posterior:Posterior, worth:np.ndarray, cap:int) -> np.ndarray: # cap: a
 
 # %% ../../nbs/07_score/sequential.ipynb #234e15be
 def next_round(right, asked, who, cfg, use): # counts of all; who was asked in this round; settings; what for
-    "Who is asked in the next round, and until how many answers there are."
-    until = asked[who[0]]
-    if until >= cfg.n: return who[:0], until
+    "Who is asked in the next round, how many answers they have, and how many they will."
+    before = int(asked[who[0]])
     posterior = Posterior(right, asked)
     worth = gain(posterior, use(posterior), cfg.n)[posterior.row][who]
     who = who[np.lexsort((who, -worth))][:np.sum(worth > cfg.worth)]    # those who are worth most first
-    if not len(who): return who, until
-    more = min(max(cfg.step, ceil(cfg.full/len(who))), cfg.n - until)
-    left = cfg.mean*len(asked) - asked.sum()
-    return np.sort(who[:max(0, int(left//more))]), until + more
+    left = int(cfg.mean*len(asked) - asked.sum())
+    each = min(ceil(cfg.full/max(1, len(who))), left//max(1, len(who)))
+    more = min(max(cfg.step, each), cfg.n - before)
+    if not more: return who[:0], before, before
+    return np.sort(who[:max(0, left//more)]), before, before + more
 
-def sequential(ask,             # (who, until) → how many of the first `until` answers of each are right
+def sequential(ask,             # (who, before, until) → how many of the first `until` answers are right
                count:int,       # questions
                cfg,             # n, step, full, mean and worth, as in `synthrl.score.Score`
                use=by_tenth) -> tuple: # what the counts are for
     "How many answers of each question are right, and of how many."
     right, asked = np.zeros(count, int), np.zeros(count, int)
-    who, until = np.arange(count), min(cfg.step, cfg.n)
+    who, before, until = np.arange(count), 0, min(cfg.step, cfg.n)
     while len(who):
-        right[who], asked[who] = ask(who, until), until
-        who, until = next_round(right, asked, who, cfg, use)
+        right[who], asked[who] = ask(who, before, until), until
+        who, before, until = next_round(right, asked, who, cfg, use)
     return right, asked
