@@ -7,7 +7,7 @@ import pytest
 import synthrl.run
 from synthrl.adapt import find_solved
 from synthrl.cli import main
-from synthrl.evaluate import Evaluation, compare, evaluate, to_evaluations, write_evaluations
+from synthrl.evaluate import Evaluation, difference, evaluate, to_evaluations, write_evaluations
 from synthrl.run import PRESETS, choose
 from synthrl.run.testset import least_gain, ordinary_gain, unequal
 from synthrl.score import score
@@ -146,7 +146,7 @@ def examined(right, n):
 def test_smallest_gain(n):
     won = round(least_gain(n)*n)
     none = examined(0, n)
-    assert compare(none, examined(won, n)).p < .05 < compare(none, examined(won - 1, n)).p
+    assert difference(none, examined(won, n)).p < .05 < difference(none, examined(won - 1, n)).p
     assert ordinary_gain(n) > least_gain(n) or n == 6
     assert least_gain(5) is ordinary_gain(5) is None
 

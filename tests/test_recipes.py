@@ -1,10 +1,10 @@
 "Recipes, seeds, what is read once: whole runs without torch, by a student and a trainer that are made up."
-import hashlib, json, sys
+import hashlib, json, sqlite3, sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 import pytest
-import synthrl.run
+import synthrl.run, synthrl.run.arms, synthrl.run.rounds
 from synthrl.run import RECIPES, run
 from synthrl.task import Task, read_samples, read_test, write_jsonl
 from synthrl.tiny.problems import read
@@ -47,6 +47,13 @@ def go(monkeypatch, tmp_path):
         monkeypatch.setattr(synthrl.run, name, lambda *a: None)
     monkeypatch.setattr(synthrl.run.stages, 'train', train)
 
+    def imitate(task, student, samples, sft, grpo, out, seed, say):
+        imitated.append(samples)
+        return train(task, student, samples, sft, out, seed, say)
+
+    imitated = []
+    monkeypatch.setattr(synthrl.run.baselines, 'imitate', imitate)
+
     def call(task=TASK, **more):
         said, students = [], []
         def load_student(model, *a, **kw):
@@ -55,6 +62,7 @@ def go(monkeypatch, tmp_path):
         monkeypatch.setattr(synthrl.run.stages, 'load_student', load_student)
         more = dict(preset='laptop', out=tmp_path/'out', say=said.append) | SMALL | more
         return run(task, **more), said, students
+    call.imitated = imitated
     return call
 
 
@@ -115,6 +123,28 @@ def test_each_recipe_alone(go, recipe):
     assert s['counts']['train'] == 6 and s['trained'] is None
 
 
+def test_answers_are_imitated(go, tmp_path):
+    "SFT on human answers, then on the student's own right ones to the method's questions."
+    s, said, _ = go(recipe='sft_human')
+    assert done(said) == ['human', 'train', 'model', 'eval', 'figures'] and s['trained']['accuracy'] == 1
+    shown, = go.imitated
+    assert len(shown) == 6 and {x.origin for x in shown} == {'human'} and all(x.output for x in shown)
+    s, said, _ = go(recipe='rft', **{'sft.answers': 1})
+    assert done(said)[-6:] == ['heldout', 'train', 'right', 'model', 'eval', 'figures']
+    chosen, right = (read_samples(tmp_path/'out'/f'{name}.jsonl') for name in ('train', 'right'))
+    assert [x.input for x in right] == [x.input for x in chosen] == [x.input for x in go.imitated[1]]
+    assert [x.output for x in right] == [f'#### {x.answer}' for x in chosen]
+    assert s['reports']['right'] == dict(right=dict(questions=6, answers=6))
+
+
+def test_self_instruct_asks_without_passages_and_pattern(go, tmp_path):
+    _, said, _ = go(recipe='self_instruct', until='initial')
+    assert done(said) == ['initial'] and not (tmp_path/'out'/'passages.jsonl').exists()
+    asked = sqlite3.connect(tmp_path/'out'/'teacher.sqlite').execute('select request from requests').fetchall()
+    assert asked and not [body for body, in asked if '<passage' in body or '"pattern' in body]
+    assert all(x.passage == '' for x in read_samples(tmp_path/'out'/'initial.jsonl'))
+
+
 def test_a_setting_of_ones_own_holds_against_the_recipe(go, tmp_path):
     go(recipe='random', until='passages', **{'plan.policy': 'highest'})
     assert json.loads((tmp_path/'out'/'settings.json').read_text())['plan']['policy'] == 'highest'
@@ -158,3 +188,94 @@ def test_the_engines_are_told_before_the_first_stage(go):
     assert names.count('engines') == 1 and names.index('engines') < names.index('passages')
     _, said, _ = go(until='scored')
     assert not [line for line in said if line.startswith('engines')]        # nothing is left to do
+
+
+ARMS = dict(full={}, fast={'grpo.lr': 1e-3}, random=dict(recipe='random'), highest={'plan.policy': 'highest'})
+
+@pytest.fixture
+def compared(go, monkeypatch, tmp_path):
+    "A comparison without engines: (the table, what it said, the students that were asked)."
+    def call(arms=ARMS, seeds=(0, 1), stop=None, **more):
+        said, students = [], []
+        def one(task, **asked):
+            if stop and (Path(asked['out']).parent.name, asked['seed']) == stop: raise KeyboardInterrupt
+            lines = []
+            summary, _, asked_students = go(task, **asked | dict(say=lines.append))
+            said.append((Path(asked['out']).parent.name, asked['seed'], lines))
+            students.extend(asked_students)
+            return summary
+        monkeypatch.setattr(synthrl.run.arms, 'run', one)
+        table = synthrl.run.arms.compare(TASK, arms, seeds, tmp_path/'arms', say=lambda line: None, **more)
+        return table, said, students
+    return call
+
+
+def made_by(said):
+    "(arm, seed) → the stages that were made there, neither skipped nor taken over."
+    return {(arm, seed): done(lines) for arm, seed, lines in said}
+
+
+def test_arms_share_what_they_have_in_common(compared, tmp_path):
+    "The first arm pays; the others take over what is alike, and with one seed see the same first samples."
+    table, said, _ = compared()
+    made = made_by(said)
+    early = ['passages', 'initial', 'synth', 'scored', 'heldout']
+    assert made['full', 0] == [*early, 'train', 'model', 'eval']
+    for arm in ('random', 'highest'): assert made[arm, 0] == made[arm, 1] == ['scored', 'train', 'model', 'eval']
+    assert made['fast', 0] == made['fast', 1] == ['model', 'eval']
+    def bytes_of(arm, seed, name): return (tmp_path/'arms'/arm/f'seed-{seed}'/name).read_bytes()
+    for name in ('initial.jsonl', 'synth.jsonl'):
+        assert bytes_of('full', 0, name) == bytes_of('random', 0, name) != bytes_of('full', 1, name)
+    assert bytes_of('full', 0, 'train.jsonl') != bytes_of('highest', 0, 'train.jsonl')
+    assert not list(tmp_path.glob('arms/*/*/teacher.sqlite')) and (tmp_path/'arms'/'teacher.sqlite').exists()
+    assert table.seeds(*ARMS) == [0, 1]
+    assert table.between('random', 'full').accuracy == 0 and not table.between('random', 'full').shown
+    assert table.gain('full').shown and 'full and random' in (tmp_path/'arms'/'arms.txt').read_text()
+
+
+def test_the_store_gives_every_arm_the_same_replies(compared, tmp_path):
+    "Where nothing may be taken over, the replies of one seed still come from the store, unpaid."
+    _, said, _ = compared(dict(full={}, few={'synthesis.extra': 2}), seeds=(0,))
+    assert made_by(said)['few', 0][:3] == ['passages', 'initial', 'synth']
+    summary = json.loads((tmp_path/'arms'/'few'/'seed-0'/'summary.json').read_text())
+    both = [tmp_path/'arms'/arm/'seed-0'/'initial.jsonl' for arm in ('full', 'few')]
+    assert both[0].read_bytes() == both[1].read_bytes()
+    assert summary['teacher']['shared'] and summary['teacher']['cached'] > 0
+    assert summary['reports']['initial']['attempts'] and 'few' in str(both[1])
+
+
+def test_a_comparison_that_was_stopped_goes_on(compared, tmp_path):
+    "Stopped before its seventh run: the six that are there are skipped, and nothing of them is made again."
+    with pytest.raises(KeyboardInterrupt): compared(stop=('random', 1))
+    first = (tmp_path/'arms'/'full'/'seed-1'/'eval.jsonl').stat().st_mtime_ns
+    table, said, students = compared()
+    made = made_by(said)
+    assert [made[arm, seed] for arm, seed, _ in said[:6]] == [[]]*6
+    assert made['random', 1] == ['scored', 'train', 'model', 'eval']
+    assert (tmp_path/'arms'/'full'/'seed-1'/'eval.jsonl').stat().st_mtime_ns == first
+    again, _, students = compared()
+    assert students == [] and repr(again) == repr(table)
+
+
+def test_an_arm_that_fails_is_told(compared):
+    table, _, _ = compared(dict(full={}, none={'plan.policy': 'nonsense'}), seeds=(0,))
+    assert table.failed['none', 0].startswith('unknown policy') and 'nothing came of it' in repr(table)
+    assert table.seeds('full') == [0] and table.row('none')[1] == '0'
+
+
+def test_rounds(go, monkeypatch, tmp_path):
+    "Each round begins with the model of the one before, asks new questions, and says what it brought."
+    asked = []
+    def one(task, **given):
+        asked.append(dict(given))
+        given.pop('student', None)                       # the made-up model that knows all has nothing to learn
+        return go(task, **given)[0]
+    monkeypatch.setattr(synthrl.run.rounds, 'run', one)
+    more = dict(preset='laptop', say=lambda line: None)
+    found = synthrl.run.rounds.rounds(TASK, 2, tmp_path/'rounds', **more)
+    assert [given.get('student') for given in asked] == [None, str(tmp_path/'rounds'/'round-1'/'model')]
+    assert [given['seed'] for given in asked] == [0, 1000]
+    first, second = found.gains
+    assert first.shown and second.shown and found.whole.shown
+    samples = [(tmp_path/'rounds'/f'round-{i}'/'initial.jsonl').read_bytes() for i in (1, 2)]
+    assert samples[0] != samples[1] and 'all 2: ' in repr(found)

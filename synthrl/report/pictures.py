@@ -78,10 +78,13 @@ def _written(files):
 def _exam(rows):
     "Base and trained as a picture."
     base, trained = to_evaluations(rows)
-    each = 'one greedy answer each'
-    if base.temperature: each = f'{base.k} answers each at temperature {base.temperature}'
-    return plot_accuracy(dict(base=base, trained=trained), f'{len(rows):,} held-out questions, {each}')
+    each, models = 'one greedy answer each', {}
+    if base.temperature: each = f'{base.k} answers each at temperature {base.temperature:g}'
+    if base.greedy: models = {'base, greedy': base.greedy, 'trained, greedy': trained.greedy}
+    models |= dict(base=base, trained=trained)
+    return plot_accuracy(models, f'{len(rows):,} held-out questions, {each}')
 
+# %% ../../nbs/11_report/pictures.ipynb #9ae34923
 def draw(folder, # a run's folder, or its files where they have been read
          stale=()) -> dict[str, Plot]: # stages whose files do not count
     "The pictures of what there is in a run's folder, by name."

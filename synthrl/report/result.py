@@ -49,18 +49,20 @@ def _readings(m):
 def _model_tile(label, m):
     "One model's accuracy; also by the other reading, where there is one."
     _, other = _readings(m)
-    notes, share = [], m.get(f'accuracy_{other}')
+    notes, share, greedy = [], m.get(f'accuracy_{other}'), m.get('greedy')
     if m.get('ci'): notes.append(f'95 % interval {points(m["ci"])} %')
+    if greedy: notes.append(f'greedy: {percent(greedy["accuracy"])}, {points(greedy["ci"])} %')
     if share is not None: notes.append(f'{other} reading: {percent(share)}')
     return _tile(label, percent(m['accuracy']), *notes)
 
 # %% ../../nbs/11_report/result.ipynb #7b8f1a9b
 def _difference_tile(d):
     "How many points were won, and whether that may be chance."
-    notes, p = [], d.get('p')
+    notes, p, greedy = [], d.get('p'), d.get('greedy')
     if d.get('ci'): notes.append(f'95 % interval {points(d["ci"])}')
     if p is not None and p < .001: notes.append('p < 0.001')
     elif p is not None: notes.append(f'p = {p:.2g}')
+    if greedy: notes.append(f'greedy: {100*greedy["accuracy"]:+.1f} points, {points(greedy["ci"])}')
     return _tile('difference', f'{100*d["accuracy"]:+.1f} points', *notes)
 
 # %% ../../nbs/11_report/result.ipynb #02a86ca3
@@ -74,9 +76,10 @@ def _how(s):
     mine, other = _readings(base)
     asked, each = 'the held-out questions', 'one greedy answer'
     if n: asked = f'{n:,} held-out questions'
-    if k != 1: each = f'{k} answers'
+    if k != 1: each = f'{k} answers at temperature {base.get("temperature", "")}'.strip()
     told = [f'Accuracy on {asked}, {each} to each, the same engine and decoding for both models.',
             'The difference is paired by question.']
+    if base.get('greedy'): told.insert(1, 'Greedy: one more answer to each, always the likeliest word.')
     if base.get(f'accuracy_{other}') is not None: told.append(READINGS.format(f'{mine}ly'))
     return ' '.join(told)
 

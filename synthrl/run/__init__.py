@@ -59,7 +59,7 @@ def _allowed(budget):
 
 # %% ../../nbs/12_run/run.ipynb #5a2c07d0
 def _begin(task, preset, out, seed, budget, say,
-           recipe='synthetic', student=None, teacher=None, base_url=None, **changes):
+           recipe='synthetic', student=None, teacher=None, base_url=None, cache=None, like=(), **changes):
     "The run's job, before its folder is claimed."
     hush()
     if seed < 0: raise UserError(f'seed = {seed}', 'give 0 or more')
@@ -68,7 +68,7 @@ def _begin(task, preset, out, seed, budget, say,
     given = {key: value for key, value in named.items() if value is not None}
     parts = choose(preset, seed, **check_recipe(task, recipe).settings | given | changes)
     folder = Path(out or f'runs/{task.name}').expanduser()
-    job = Run(folder, task, parts, seed, _allowed(budget), say, preset, recipe)
+    job = Run(folder, task, parts, seed, _allowed(budget), say, preset, recipe, cache, like)
     check_gold(task, job.test)
     _check_teacher(task, job.plan)
     for line in told_unequal(task, job.test): say(line)
@@ -128,11 +128,13 @@ def run(task, # a Task, or the path or bundled name of a task file
         recipe:str='synthetic', # one of `RECIPES`
         budget_usd:float=None, budget_tokens:int=None, # never overrun, counted over all runs in this folder
         prices=None,        # of a teacher whose price is not known, as for `Teacher`
+        cache=None,         # the teacher's replies; None: teacher.sqlite in the run's folder
+        like=(),            # folders of other runs: what they made from the same is taken over
         say=print,
         **changes) -> dict: # student, teacher, base_url, and dotted settings such as {'plan.selected': 20}
     "From a task to a better model; gives the summary. A call that is repeated does what is left to do."
     budget = dict(budget_usd=budget_usd, budget_tokens=budget_tokens, prices=prices)
-    job = _begin(task, preset, out, seed, budget, say, recipe, **changes)
+    job = _begin(task, preset, out, seed, budget, say, recipe, cache=cache, like=like, **changes)
     stages = RECIPES[recipe].up_to(until)
     with _at_work(job, lambda job: _check_needs(job.load(), stages)):
         _note(job)

@@ -51,8 +51,9 @@ def run_settings(task:Task, parts:dict, seed:int) -> dict: # parts: see `choose`
 class Run(Job):
     "A run at work: folder, records and settings, and what the stages share."
     def __init__(self, path:Path, task:Task, parts:dict, seed:int=0, budget:dict=None, say=print,
-                 preset:str='', recipe:str='synthetic'):
-        super().__init__(path, run_settings(task, parts, seed), say)
+                 preset:str='', recipe:str='synthetic', cache=None, like=()): # cache, like: as for `run`
+        super().__init__(path, run_settings(task, parts, seed), say, like=like)
+        self.cache = Path(cache or path/'teacher.sqlite')
         self.task, self.parts, self.plan = task, parts, parts['plan']
         self.preset, self.recipe, self.seed, self.budget = preset, recipe, seed, budget or {}
         self._teacher, self._student = None, (None, None) # made when they are first asked for
@@ -81,10 +82,10 @@ class Run(Job):
 # %% ../../nbs/12_run/stages.ipynb #68e0e8fd
 @patch(as_prop=True)
 def teacher(self:Run) -> Teacher:
-    "The teacher, with the folder's cache of replies."
-    plan, cache = self.plan, self.path/'teacher.sqlite'
+    "The teacher, with its store of replies."
+    plan = self.plan
     if self._teacher: return self._teacher
-    about = dict(cache=cache, seed=self.seed, refusals=plan.refusals)
+    about = dict(cache=self.cache, seed=self.seed, refusals=plan.refusals)
     self._teacher = Teacher(plan.teacher, plan.base_url or None, **about, **self.budget)
     return self._teacher
 
@@ -136,7 +137,8 @@ def _passages(run):
 def make_initial(run:Run):
     "The first samples."
     lost, cfg = Counter(), run.parts['synthesis']
-    samples = synthesize(run.task, run.teacher, _passages(run), settings=cfg, held=run.held, lost=lost)
+    passages = [] if cfg.source == 'demos' else _passages(run)
+    samples = synthesize(run.task, run.teacher, passages, settings=cfg, held=run.held, lost=lost)
     where = run.task.path or run.task.name
     if not samples: raise UserError(f'{where}: the teacher wrote no usable sample', why_unusable(lost))
     run.write('initial.jsonl', samples)

@@ -10,7 +10,7 @@ import platform
 from dataclasses import asdict
 from importlib import metadata
 
-from ..evaluate import compare, to_evaluations
+from ..evaluate import difference, interval, to_evaluations
 from ..report.plot import ten_bins
 from .folder import stale
 from .recipes import RECIPES
@@ -42,21 +42,39 @@ def _verdict(base, trained, d):
 # %% ../../nbs/12_run/summary.ipynb #2db74dc9
 def _rounded(numbers): return [round(x, 4) for x in numbers]
 
+def _share(accuracy, ci): return dict(accuracy=round(accuracy, 4), ci=_rounded(ci))
+
+def _passes(e):
+    "pass@k for k = 2, 4, 8… with its interval; none of one answer each."
+    found, k = {}, 2
+    while k <= e.k:
+        found[str(k)] = _share(e.pass_at(k), interval(e.passes(k), chains=e.chains))
+        k *= 2
+    return found
+
 def _model(e):
     "One model's figures; `accuracy` is by the chosen reading, the two after it are by either."
-    figures = dict(accuracy=round(e.accuracy, 4), ci=_rounded(e.ci), k=e.k, strict=e.strict)
+    figures = _share(e.accuracy, e.ci) | dict(k=e.k, strict=e.strict)
     for name, share in e.readings.items(): figures[f'accuracy_{name}'] = round(share, 4)
-    return figures | dict(unreadable=round(e.unreadable, 4), truncated=round(e.truncated, 4))
+    figures |= dict(unreadable=round(e.unreadable, 4), truncated=round(e.truncated, 4))
+    if e.temperature: figures |= dict(temperature=e.temperature, pass_at=_passes(e))
+    if e.greedy: figures['greedy'] = _share(e.greedy.accuracy, e.greedy.ci)
+    return figures
+
+def _gain(base, trained):
+    "Their difference; of the greedy answers too, where there are any."
+    d = difference(base, trained)
+    found = _share(d.accuracy, d.ci) | dict(p=d.p, won=d.won, lost=d.lost)
+    if base.greedy and trained.greedy: found['greedy'] = _gain(base.greedy, trained.greedy)
+    return found
 
 # %% ../../nbs/12_run/summary.ipynb #3102f8ab
 def results(rows:list[dict]) -> dict: # rows of eval.jsonl
     "Base, trained and their difference."
     if not rows: return dict(verdict='', base=None, trained=None, difference=None)
     base, trained = to_evaluations(rows)
-    d = compare(base, trained)
-    difference = dict(accuracy=round(d.accuracy, 4), ci=_rounded(d.ci), p=d.p, won=d.won, lost=d.lost)
-    told = dict(verdict=_verdict(base, trained, d))
-    return told | dict(base=_model(base), trained=_model(trained), difference=difference)
+    told = dict(verdict=_verdict(base, trained, difference(base, trained)))
+    return told | dict(base=_model(base), trained=_model(trained), difference=_gain(base, trained))
 
 # %% ../../nbs/12_run/summary.ipynb #d842c638
 def _count(files, tested):
@@ -101,7 +119,8 @@ def _teacher_cost(run, agreement):
     for record in run.records.values():
         told = record['facts'].get('teacher', {})
         for what in kept: kept[what] += told.get(what, 0)
-    cost = _paid(run.path/'teacher.sqlite')
+    cost = _paid(run.cache)
+    if run.cache.parent != run.path: cost['shared'] = str(run.cache)
     return dict(model=run.plan.teacher) | cost | kept | dict(agreement=agreement)
 
 # %% ../../nbs/12_run/summary.ipynb #42d5394b

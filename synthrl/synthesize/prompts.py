@@ -9,6 +9,7 @@ __all__ = ['TEXT', 'A_SAMPLE', 'KEYWORDS', 'PATTERN', 'Synthesis', 'block', 'fil
 # %% ../../nbs/04_synthesize/prompts.ipynb #dcb78bbf
 import re
 from collections import Counter
+from typing import Literal
 from ..task import Task, UserError
 from ..task.ranges import Amount, Count, Fraction, PositiveShare, Whole, settings
 from ..teacher import Reply, Teacher, read_object
@@ -19,7 +20,8 @@ class Synthesis:
     "How the samples are made."
     n: Count = 500                    # samples to give (paper 1, N)
     temperature: Amount = .7          # of the teacher, in writing and in voting (paper 1)
-    votes: Count = 16                 # further answers of the teacher to each question (paper 1)
+    source: Literal['passages', 'demos'] = 'passages' # what a question is about; demos: as Self-Instruct has it
+    votes: Whole = 16                 # further answers of the teacher to each question (paper 1); 0: its own counts
     min_agreement: PositiveShare = .5 # share of the readable votes that a majority needs (ours; paper 1: any)
     pattern_demos: Whole = 50         # demonstrations shown for the pattern, at most (paper 1)
     shown_demos: Whole = 3            # demonstrations in a prompt that shows some (paper 1)
@@ -171,8 +173,8 @@ def _read_pattern(text):
 def find_pattern(task:Task, teacher:Teacher, settings:Synthesis=None) -> str:
     "What the demonstrations have in common, in the teacher's words; '' where there are none."
     cfg = settings or Synthesis()
-    if not task.demos: return ''
-    demos = examples_block(task.demos[:cfg.pattern_demos])
-    prompt = fill(PATTERN, task=task_block(task), examples=demos)
+    shown = task.demos[:cfg.pattern_demos]
+    if not shown: return ''
+    prompt = fill(PATTERN, task=task_block(task), examples=examples_block(shown))
     found, = first_readable(teacher, [prompt], _read_pattern, cfg, Counter(), schema_of(pattern=TEXT))
     return found or ''

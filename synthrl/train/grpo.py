@@ -31,6 +31,7 @@ class GRPO:
     micro_batch: Count = 8        # answers in the trainer at a time, at most; memory, not mathematics
     gpu_share: PositiveShare = .4 # of the GPU's memory for vLLM's rollouts
     save_every: Whole = 20        # steps between checkpoints, to go on from; 0 writes none
+    shuffle_rewards: bool = False # each answer gets the reward of another of its group: the control
     shuffle: bool = True          # each pass over the samples; False keeps their order: a curriculum's
 
 MEMORY = ('micro_batch', 'gpu_share', 'save_every') # how it is computed, not what

@@ -13,6 +13,7 @@ from pathlib import Path
 from ..student import find_lane, fit_length, import_engines, model_path, on_gpu, render
 from ..task import Sample, Task, accepted
 from .grpo import GRPO, at_once
+from .shuffled import shuffled
 from ..verify import reward
 
 # %% ../../nbs/09_train/lanes.ipynb #bb91ac26
@@ -144,6 +145,7 @@ def make_trainer(task:Task, net, tok, samples:list[Sample], settings:GRPO, work:
     from transformers import PrinterCallback
     rows = [_row(task, tok, s) for s in samples]
     right = reward(task, strict=settings.strict and task.has_mark)
+    if settings.shuffle_rewards: right = shuffled(right, settings.completions, seed)
     config = grpo_config(settings, len(samples) // settings.prompts_per_step, work, seed, room)
     trainer = trainer_class()(model=net, processing_class=tok, reward_funcs=[right], args=config,
                               train_dataset=Dataset.from_list(rows), callbacks=list(callbacks))
