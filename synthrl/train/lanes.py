@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..student import find_lane, fit_length, import_engines, model_path, on_gpu, render
 from ..task import Sample, Task, accepted
+from .groups import Asking
 from .grpo import GRPO, at_once
 from ..verify import reward
 
@@ -136,22 +137,27 @@ def trainer_class():
     return GRPOTrainer
 
 # %% ../../nbs/09_train/lanes.ipynb #1007ab0f
-def make_trainer(task:Task, net, tok, samples:list[Sample], settings:GRPO, work:Path, seed:int, room:int,
-                 callbacks=()): # of transformers' trainer
-    "A GRPOTrainer on the samples in their order."
+def make_trainer(task:Task, net, tok, samples:list[Sample], order, settings:GRPO, work:Path, seed:int,
+                 room:int, steps:int): # samples: all that may be asked; order: as of `make_order`
+    "A GRPOTrainer that asks the order for the questions of each step."
     import torch
-    from datasets import Dataset
     from transformers import PrinterCallback
-    rows = [_row(task, tok, s) for s in samples]
     right = reward(task, strict=settings.strict and task.has_mark)
-    config = grpo_config(settings, len(samples) // settings.prompts_per_step, work, seed, room)
-    trainer = trainer_class()(model=net, processing_class=tok, reward_funcs=[right], args=config,
-                              train_dataset=Dataset.from_list(rows), callbacks=list(callbacks))
+    config = grpo_config(settings, steps, work, seed, room)
+    asking = type('AskingTrainer', (Asking, trainer_class()), {})
+    trainer = asking(model=net, processing_class=tok, reward_funcs=[right], args=config,
+                     train_dataset=_placeholders(steps*settings.prompts_per_step))
+    trainer.order, trainer.extra = order, settings.extra
+    trainer.rows = {s.id: _row(task, tok, s) for s in samples}
     trainer.remove_callback(PrinterCallback)
     if config.use_vllm and not on_gpu():
         trainer.vllm_generation.sync_weights = lambda: sync_on_cpu(trainer.vllm_generation)
     torch.manual_seed(seed)
     return trainer
+
+def _placeholders(n):
+    from datasets import Dataset
+    return Dataset.from_dict(dict(prompt=['']*n))
 
 def _row(task, tok, s):
     "What the trainer is given of a sample."
