@@ -42,11 +42,14 @@ WORDS = dict(
     # training
     steps='steps', reward_first='reward at the beginning', reward_last='reward at the end',
     zero_variance='groups whose answers are all right or all wrong', seconds='seconds',
+    rollouts='answers made in training', validation_first='accuracy on samples held out, before',
+    validation_best='… at best', validation_last='… at the end', best_step='step of the best',
     truncated='answers cut off at the limit', logprob_gap='log-probability gap, nats a token',
     # who takes part
     student='the model that learns', teacher='the model that writes',
     base_url="the teacher's address", backend="the student's engine", selected='samples trained on',
-    policy='which samples are chosen', heldout='human questions scored too', human='human questions',
+    policy='which samples are chosen', curriculum='in which order',
+    heldout='human questions scored too', human='human questions',
     refusals='refusals in a row that stop the run', preset='preset', seed='seed', task='task')
 
 # %% ../../nbs/11_report/words.ipynb #231dd48b

@@ -32,7 +32,8 @@ HUMAN = Stage('human', 'human.jsonl', make_human, '', 'seed task plan.human file
 HELDOUT = Stage('heldout', 'heldout.jsonl', make_heldout, '',
                 f'seed {_student} score plan.heldout files.train files.test')
 TRAIN = Stage('train', 'train.jsonl', make_train, 'scored.jsonl', 'seed plan.selected plan.policy')
-MODEL = Stage('model', 'model', make_model, 'train.jsonl', f'seed {_student} {_grpo}')
+MODEL = Stage('model', 'model', make_model, 'train.jsonl scored.jsonl',
+              f'seed {_student} {_grpo} plan.curriculum')
 EVAL = Stage('eval', 'eval.jsonl', make_eval, 'model', f'{_student} evaluate files.test')
 FIGURES = Stage('figures', 'figures', make_figures,
                 'scored.jsonl heldout.jsonl train.jsonl model eval.jsonl')

@@ -19,7 +19,7 @@ from ..synthesize import Synthesis
 from ..task.errors import known_name
 from ..task.ranges import Count, CountOrNone, Whole, settings
 from ..teacher.wire import Address
-from ..train import GRPO, check_batch
+from ..train import GRPO, ORDERS, check_batch
 
 # %% ../../nbs/12_run/settings.ipynb #658764bb
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), Field(description='a name')]
@@ -34,11 +34,13 @@ class Plan:
     backend: Literal['auto', 'vllm', 'transformers'] = 'auto' # the student's engine
     selected: Count = 500              # samples trained on (paper 1: M)
     policy: str = 'lowest_positive'    # which ones (paper 1: low but positive pass rates)
+    curriculum: str = 'none'           # in which order: one of paper 2's, adaptive, or none: shuffled passes
     heldout: Whole = 100               # human questions scored too, for the histogram; 0: none
     human: Count = 1000                # human questions that the recipe `human` scores (twice the paper's N)
 
     def __post_init__(self):
         self.base_url = Address(self.base_url) # a password in it goes into no file
+        self.curriculum = known_name(self.curriculum or 'none', ORDERS, 'curriculum')
         known_name(self.policy, POLICIES, 'policy')
 
 # %% ../../nbs/12_run/settings.ipynb #608ac99a
@@ -61,7 +63,8 @@ PRESETS = dict(
         adapt = dict(answer_tokens=512),
         score = dict(n=16, max_tokens=512),
         grpo = dict(
-            lora_rank=32, lr=1e-5, prompts_per_step=8, completions=8, max_tokens=512, max_length=1024),
+            lora_rank=32, lr=1e-5, prompts_per_step=8, completions=8, max_tokens=512, max_length=1024,
+            validate_every=20, validation=64),
         evaluate = dict(max_tokens=512)),
     # minutes on two cores, with stand-ins for teacher and student: no key, no GPU, no download
     laptop = dict(
@@ -71,7 +74,8 @@ PRESETS = dict(
         score = dict(n=16, temperature=.7, top_p=1., max_tokens=64, strict=False),
         grpo = dict(
             steps=60, prompts_per_step=8, completions=16, lr=1e-4, kl=0., temperature=1., top_p=1.,
-            strict=False, max_tokens=64, max_length=192, micro_batch=128, save_every=10),
+            strict=False, max_tokens=64, max_length=192, micro_batch=128, save_every=10,
+            validate_every=0), # sixty steps are soon over, and the examinations would cost ten of them
         evaluate = dict(max_tokens=64, strict=False)))
 
 # %% ../../nbs/12_run/settings.ipynb #609576d2

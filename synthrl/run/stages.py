@@ -29,7 +29,7 @@ from ..task import Sample, Task, UserError
 from ..task import read_jsonl, read_samples, read_test, write_jsonl, write_samples
 from ..teacher import Teacher
 from ..teacher.wire import find_endpoint
-from ..train import NoSignal, no_signal, train
+from ..train import NoSignal, hold_out, no_signal, train, without
 
 # %% ../../nbs/12_run/stages.ipynb #f3785181
 _asked = 'description input_format output_format answer labels demos prompt template domains columns'.split()
@@ -192,10 +192,14 @@ def make_train(run:Run):
 
 # %% ../../nbs/12_run/stages.ipynb #b30f8c80
 def make_model(run:Run):
-    "GRPO; a model folder with its training log."
+    "GRPO; a model folder with its training log, and the samples held out to choose it by."
     run.put_away()
-    samples, settings = run.read('train.jsonl'), run.parts['grpo']
-    result = train(run.task, run.plan.student, samples, settings, run.path/'model', run.seed, run.say)
+    settings, order = run.parts['grpo'], run.plan.curriculum
+    held = hold_out(run.read('scored.jsonl'), settings, run.seed)
+    run.write('validation.jsonl', held)
+    samples = without(run.read('train.jsonl'), held)
+    where = run.path/'model'
+    result = train(run.task, run.plan.student, samples, settings, where, run.seed, run.say, order, held)
     result.pop('log', None)
     return result
 

@@ -36,10 +36,10 @@ class GRPO:
     gpu_share: PositiveShare = .4 # of the GPU's memory for vLLM's rollouts
     save_every: Whole = 20        # steps between checkpoints, to go on from; 0 writes none
     shuffle: bool = True          # each pass over the samples; False keeps their order
-    extra: Amount = 0             # a step's answers once more, at most so often, for groups all alike (DAPO: 9)
-    validate_every: Whole = 50    # steps between examinations on samples held out; 0: none, the last step wins
+    extra: Amount = 0             # for groups all alike, in steps' answers, at most (DAPO: 9); 0: none
+    validate_every: Whole = 50    # steps between examinations on samples held out; 0: none
     validation: Count = 128       # samples held out for them, at most a fifth of all
-    patience: Whole = 3           # examinations without a gain that end the training; 0: never, nor a choice
+    patience: Whole = 3           # examinations without a gain that end it; 0: never, and the last model
 
 MEMORY = ('micro_batch', 'gpu_share', 'save_every') # how it is computed, not what
 
