@@ -180,8 +180,7 @@ def train(task:Task, student:str,    # a folder, a hub name, or "tiny"
     open_work(work, _asked(task, student, samples, settings, seed, curriculum, held))
     trainer, tok, warned = _prepare(task, student, [*samples, *held], samples, order, settings, work, seed)
     for line in warned: say(f'train     {line}')
-    saved = _find_back(trainer, work, say)
-    earlier = sum(r.get('seconds', 0) for r in read_log(work/'log.jsonl'))
+    saved, earlier = _find_back(trainer, work, say)
     exams = Exams(work, settings)
     if held: trainer.add_callback(examine_at_work(trainer, task, list(held), exams, seed))
     if not exams.over(): trainer.train(resume_from_checkpoint=saved)
@@ -210,13 +209,13 @@ def _prepare(task, student, known, samples, order, settings, work, seed): # know
     trainer.add_callback(log_to(work/'log.jsonl', steps))
     return trainer, tok, warned
 
-def _find_back(trainer, work, say) -> str|None:
-    "The checkpoint to go on from, with its questions; None where there is none."
+def _find_back(trainer, work, say) -> tuple: # checkpoint or None, seconds
+    "The checkpoint to go on from, whose questions the trainer is given, and the seconds of its steps."
     saved = last_checkpoint(work)
-    if not saved: return None
-    say(f'train     goes on after step {step_of(saved)} of {trainer.args.max_steps}')
-    restore_questions(trainer, saved)
-    return saved
+    if saved:
+        say(f'train     goes on after step {step_of(saved)} of {trainer.args.max_steps}')
+        restore_questions(trainer, saved)
+    return saved, sum(r.get('seconds', 0) for r in read_log(work/'log.jsonl'))
 
 def _choose(trainer, exams, say):
     "The weights of the best examination, where one may choose."
