@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from synthrl.task import data_path
+from synthrl.task import data_path, read_samples
 
 def needs(*packages):
     "Skip where one of the packages is not installed; they are looked for and not imported."
@@ -16,22 +16,43 @@ full = needs('unsloth', 'trl', 'vllm')
 plain = needs('trl', 'transformers')
 
 # One training after another in one process: importing the engines takes longer than these steps.
+# The questions of each step are read where the loss is computed; one with `stop` ends there and goes on.
 SCRIPT = '''
 import json, sys
 from synthrl.student import engines
 from synthrl.task import Task, data_path, read_samples
-from synthrl.train import GRPO, train
+from synthrl.train import GRPO, hold_out, lanes, train, without as rest
 
 without, *jobs = map(json.loads, sys.argv[1:])
 found = engines.is_here
 engines.is_here = lambda package: package not in without and found(package)
 small = dict(steps=3, prompts_per_step=4, completions=8, micro_batch=32, lr=1e-3, kl=0, temperature=1,
-             top_p=1, strict=False, max_tokens=48, max_length=192, save_every=0)
+             top_p=1, strict=False, max_tokens=48, max_length=192, save_every=0, validate_every=0,
+             validation=6)
 samples = read_samples(data_path('tiny/train.jsonl'))[:40]
+for i, s in enumerate(samples): s.pass_rate, s.rollouts = (.9, .5, .2, .7)[i % 4], 10
+asked, plain = [], lanes.trainer_class
+
+def watched():
+    class Watched(plain()):
+        def compute_loss(self, model, inputs, *args, **kw):
+            texts = self.processing_class.batch_decode(inputs['prompt_ids'], skip_special_tokens=True)
+            asked.append(sorted({s.id for s in samples for text in texts if s.input in text}))
+            if len(asked) == stop: raise KeyboardInterrupt
+            return super().compute_loss(model, inputs, *args, **kw)
+    return Watched
+
+lanes.trainer_class = watched
+task = Task.load('word_problems')
 for out, changes in jobs:
-    done = train(Task.load('word_problems'), 'tiny', samples, GRPO(**small | changes), out=out, seed=1)
-    del done['log']
-    print('SUMMARY', json.dumps(done))
+    curriculum, stop = changes.pop('curriculum', 'none'), changes.pop('stop', 0)
+    settings = GRPO(**small | changes)
+    held = hold_out(samples, settings, 1)
+    def again(): return train(task, 'tiny', rest(samples, held), settings, out, 1, print, curriculum, held)
+    asked.clear()
+    try: done = again()
+    except KeyboardInterrupt: done = again()
+    print('SUMMARY', json.dumps(done | dict(asked=asked, held=[s.id for s in held])))
 '''
 
 
@@ -68,18 +89,20 @@ def rows(folder):
 
 
 @pytest.fixture(scope='module')
-def three(tmp_path_factory):
-    "With LoRA, of all weights by the whole distribution, and by half of it."
-    folder = tmp_path_factory.mktemp('three')
+def four(tmp_path_factory):
+    "With LoRA, of all weights by the whole distribution, by half of it, and in an order."
+    folder = tmp_path_factory.mktemp('four')
     # LoRA goes first: after a training of all weights Unsloth makes no adapters in the same process
-    jobs = ('lora', dict(lora_rank=8, lr=1e-2)), ('whole', {}), ('half', dict(top_p=.5))
+    classic = dict(curriculum='classic', steps=8, validate_every=4, patience=9)
+    lora = dict(lora_rank=8, lr=1e-2)
+    jobs = ('lora', lora), ('whole', {}), ('half', dict(top_p=.5)), ('classic', classic)
     made, _ = finish(start(folder, *jobs))
     return folder, made
 
 
 @full
-def test_all_weights(three):
-    folder, (_, done, _) = three
+def test_all_weights(four):
+    folder, (_, done, *_) = four
     assert done['steps'] == 3 and 0 <= done['reward_last'] <= 1
     assert done['logprob_gap'] <= .05, 'the weights in vLLM are not those of the trainer'
     log = rows(folder/'whole')
@@ -89,28 +112,94 @@ def test_all_weights(three):
 
 
 @full
-def test_part_of_the_distribution(three):
+def test_part_of_the_distribution(four):
     "top_p reaches the rollouts: vLLM's probabilities are higher than the trainer's, by what was left out."
-    folder, (_, _, done) = three
+    folder, (_, _, done, _) = four
     assert .01 < done['logprob_gap'] <= .70, 'ln 2 is .69'
     assert changed(folder/'half'), 'the correction leaves something of the gradient'
 
 
+def small_pool():
+    "The samples of SCRIPT, by id."
+    samples = read_samples(data_path('tiny/train.jsonl'))[:40]
+    for i, s in enumerate(samples): s.pass_rate, s.rollouts = (.9, .5, .2, .7)[i % 4], 10
+    return {s.id: s for s in samples}
+
+
 @full
-def test_lora_is_merged(three):
-    folder, (done, _, _) = three
+def test_a_curriculum_reaches_the_loss(four):
+    "Paper 2's classic over eight steps: easy, then medium, then hard, and none of those held out."
+    _, (*_, done) = four
+    pool = small_pool()
+    rates = [sorted(pool[i].pass_rate for i in step) for step in done['asked']]
+    easy, medium, hard = [.9]*4, [.5]*4, [.2]*4
+    assert rates == [easy, easy, [.5, .9, .9, .9], medium, medium, [.2, .5, .5, .5], hard, hard]
+    assert len(done['held']) == 6 and not set(done['held']) & {i for step in done['asked'] for i in step}
+
+
+@full
+def test_examined_in_training(four):
+    "Every fourth step, and the best of them is the model; the examinations' answers are not counted."
+    folder, (*_, done) = four
+    log = rows(folder/'classic')
+    assert [r['step'] for r in log if 'validation' in r] == [4, 8]
+    assert [r['rollouts'] for r in log] == [32*step for step in range(1, 9)] and done['rollouts'] == 256
+    exams = [json.loads(line) for line in (folder/'classic'/'validation.jsonl').read_text().splitlines()]
+    assert [e['step'] for e in exams] == [0, 4, 8] and set(exams[0]['right']) == set(done['held'])
+    points = {e['step']: sum(e['right'].values()) for e in exams}
+    assert points[done['best_step']] == max(points.values())
+    assert done['validation_best'] == round(max(points.values())/24, 4)
+    if done['best_step'] == 0: assert not changed(folder/'classic')
+
+
+@full
+def test_lora_is_merged(four):
+    folder, (done, *_) = four
     assert done['logprob_gap'] <= .05
     names = changed(folder/'lora')
     assert names and all('proj' in n for n in names)
 
 
+@pytest.fixture(scope='module')
+def plain_lane(tmp_path_factory):
+    "By TRL alone: all weights, LoRA, an adaptive order as it is and stopped, one that learns nothing."
+    folder = tmp_path_factory.mktemp('plain')
+    adaptive = dict(curriculum='adaptive', extra=1, steps=5, save_every=2, validate_every=2)
+    still = dict(lr=1e-9, steps=5, validate_every=1, patience=2)
+    jobs = [('all', {}), ('lora', dict(lora_rank=8, lr=1e-2)), ('adaptive', adaptive),
+            ('stopped', adaptive | dict(stop=4)), ('still', still)]
+    made, said = finish(start(folder, *jobs, without=['unsloth', 'vllm']))
+    return folder, made, said
+
+
 @plain
-def test_without_unsloth_and_vllm(tmp_path):
+def test_without_unsloth_and_vllm(plain_lane):
     "TRL alone, all weights and then LoRA; it says so, and each of them changes what it should."
-    jobs = ('all', {}), ('lora', dict(lora_rank=8, lr=1e-2))
-    (done, _), said = finish(start(tmp_path, *jobs, without=['unsloth', 'vllm']))
+    folder, (done, *_), said = plain_lane
     assert done['steps'] == 3 and done['logprob_gap'] is None
-    assert all('Unsloth and vLLM are not installed' in line for line in said) and len(said) == 2
-    names = changed(tmp_path/'lora')
+    assert sum('Unsloth and vLLM are not installed' in line for line in said) == 6   # one is begun again
+    names = changed(folder/'lora')
     assert names and all('proj' in n for n in names)
-    assert changed(tmp_path/'all') - names
+    assert changed(folder/'all') - names
+
+
+@plain
+def test_the_order_goes_on_after_a_stop(plain_lane):
+    "Ended in step 4 and gone on after step 2: the same questions, answers and weights as without a stop."
+    folder, (_, _, whole, stopped, _), said = plain_lane
+    assert any('goes on after step 2 of 5' in line for line in said)
+    assert stopped['asked'] == whole['asked'][:4] + whole['asked'][2:]
+    assert stopped['rollouts'] == whole['rollouts'] > 5*32, 'extra = 1: groups all alike were replaced'
+    same = 'reward', 'zero_variance', 'rollouts', 'validation'
+    for a, b in zip(rows(folder/'adaptive'), rows(folder/'stopped'), strict=True):
+        assert {k: a.get(k) for k in same} == {k: b.get(k) for k in same}
+    a, b = weights(folder/'adaptive'), weights(folder/'stopped')
+    assert all((a[k] == b[k]).all() for k in a)
+
+
+@plain
+def test_ends_when_nothing_is_gained(plain_lane):
+    "At a learning rate that changes nothing: two examinations without a gain, and the base is the model."
+    folder, (*_, done), said = plain_lane
+    assert done['steps'] == 2 and done['best_step'] == 0 and not changed(folder/'still')
+    assert any('ends after step 2: 2 examinations without a gain' in line for line in said)

@@ -96,6 +96,16 @@ def _curve(ax, key, log, width):
     ax.set_title(f'{title}\n{end}')
     return f'{title} begins at {mean[0]:.3f} and {end}'
 
+def _exams(ax, log):
+    "The accuracy on the samples held out, as points; '' where there were no examinations."
+    found = [row for row in log if row.get('validation') is not None]
+    if not found: return ''
+    steps, shares = [row['step'] for row in found], [row['validation'] for row in found]
+    best = max(shares)
+    ax.plot(steps, shares, 'o-', ms=3, lw=.8, color=MID)
+    ax.set_title(f'{ax.get_title()}, held out (points) at best {best:.3f}')
+    return f'accuracy on the samples held out at best {best:.3f}, after step {steps[shares.index(best)]}'
+
 @styled
 def plot_training(log:list[dict], # a row a step: step, reward, zero_variance, truncated, logprob_gap
                   width:int=10) -> Plot: # of the running mean, steps
@@ -103,6 +113,7 @@ def plot_training(log:list[dict], # a row a step: step, reward, zero_variance, t
     fig, axes = make_axes(2, 2, 3.4, sharex=True)
     says = [f'{len(log):,} steps']
     for ax, key in zip(axes.flat, CURVES): says.append(_curve(ax, key, log, width))
+    says += filter(None, [_exams(axes[0, 0], log)])
     for ax in axes[-1]:
         ax.set_xlabel('step')
         ax.xaxis.get_major_locator().set_params(integer=True)

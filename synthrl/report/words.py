@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['in_words', 'stage_in_words', 'meanings', 'percent', 'points', 'number', 'value']
 
-# %% ../../nbs/11_report/words.ipynb #23fcba6f
+# %% ../../nbs/11_report/words.ipynb #03dd6663
 import functools
 
 from fastcore.docments import docments
@@ -17,7 +17,7 @@ from ..synthesize import Synthesis
 from ..train import GRPO
 from ..train.sft import SFT
 
-# %% ../../nbs/11_report/words.ipynb #f4871c62
+# %% ../../nbs/11_report/words.ipynb #016582e8
 STAGE_WORDS = dict(
     passages='passages', initial='initial samples', synth='adapted samples', scored='pass rates',
     human='human questions', right='right answers to imitate', heldout='pass rates of human questions', train='choice of what to train on',
@@ -43,21 +43,24 @@ WORDS = dict(
     # training
     steps='steps', loss_first='loss at the beginning, nats a token', loss_last='loss at the end', reward_first='reward at the beginning', reward_last='reward at the end',
     zero_variance='groups whose answers are all right or all wrong', seconds='seconds',
+    rollouts='answers made in training', validation_first='accuracy on samples held out, before',
+    validation_best='… at best', validation_last='… at the end', best_step='step of the best',
     truncated='answers cut off at the limit', logprob_gap='log-probability gap, nats a token',
     # who takes part
     student='the model that learns', teacher='the model that writes',
     base_url="the teacher's address", backend="the student's engine", selected='samples trained on',
-    policy='which samples are chosen', heldout='human questions scored too', human='human questions',
+    policy='which samples are chosen', curriculum='in which order',
+    heldout='human questions scored too', human='human questions',
     refusals='refusals in a row that stop the run', preset='preset', seed='seed', task='task')
 
-# %% ../../nbs/11_report/words.ipynb #231dd48b
+# %% ../../nbs/11_report/words.ipynb #19b20f5b
 def in_words(key, known=WORDS):
     "A key in its words."
     return known.get(key) or str(key).replace('_', ' ').replace('.', ': ')
 
 def stage_in_words(name): return in_words(name, STAGE_WORDS)
 
-# %% ../../nbs/11_report/words.ipynb #f48cf5c2
+# %% ../../nbs/11_report/words.ipynb #6a887da8
 @functools.cache
 def meanings() -> dict[str, str]:
     "What each setting means, by its dotted name."
@@ -69,7 +72,7 @@ def meanings() -> dict[str, str]:
             if comment: found[f'{part}.{name}'] = comment
     return found
 
-# %% ../../nbs/11_report/words.ipynb #338d21f5
+# %% ../../nbs/11_report/words.ipynb #4aca6110
 def percent(x, digits=1): # a share; digits after the point
     if x is None: return '–'
     return f'{100*x:.{digits}f} %'
@@ -86,7 +89,7 @@ def number(x):
     if isinstance(x, float): return f'{x:,.4g}'
     return f'{x:,}'
 
-# %% ../../nbs/11_report/words.ipynb #bd70ad3c
+# %% ../../nbs/11_report/words.ipynb #267dd730
 def _quartiles(x):
     "Are these the least, three quartiles and the greatest?"
     return len(x) == 5 and set(map(type, x)) == {float} and sorted(x) == x

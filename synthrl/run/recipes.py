@@ -6,7 +6,7 @@
 __all__ = ['PASSAGES', 'INITIAL', 'SYNTH', 'HUMAN', 'HELDOUT', 'TRAIN', 'MODEL', 'IMITATED', 'EVAL', 'FIGURES', 'IMITATING',
            'SHOWN', 'RIGHT', 'SFT_FIGURES', 'REJECTED', 'RECIPES', 'scored', 'Recipe', 'why_left_out', 'check_recipe']
 
-# %% ../../nbs/12_run/recipes.ipynb #4d15b6f2
+# %% ../../nbs/12_run/recipes.ipynb #bdbae0a8
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 
@@ -19,7 +19,7 @@ from ..task import Task, UserError
 from ..task.errors import known_name
 from ..train import GRPO, MEMORY
 
-# %% ../../nbs/12_run/recipes.ipynb #3ea0bf64
+# %% ../../nbs/12_run/recipes.ipynb #fe2f38ec
 _teacher = 'seed task plan.teacher endpoint'
 _student = 'task plan.student plan.backend files.student'
 _grpo = ' '.join(f'grpo.{f.name}' for f in fields(GRPO) if f.name not in MEMORY)
@@ -34,13 +34,14 @@ HUMAN = Stage('human', 'human.jsonl', make_human, '', 'seed task plan.human file
 HELDOUT = Stage('heldout', 'heldout.jsonl', make_heldout, '',
                 f'seed {_student} score plan.heldout files.train files.test')
 TRAIN = Stage('train', 'train.jsonl', make_train, 'scored.jsonl', 'seed plan.selected plan.policy')
-MODEL = Stage('model', 'model', make_model, 'train.jsonl', f'seed {_student} {_grpo}')
+MODEL = Stage('model', 'model', make_model, 'train.jsonl scored.jsonl',
+              f'seed {_student} {_grpo} plan.curriculum')
 IMITATED = Stage('model', 'model', make_imitated, 'train.jsonl', f'seed {_student} {_sft}')
 EVAL = Stage('eval', 'eval.jsonl', make_eval, 'model', f'{_student} evaluate files.test')
 FIGURES = Stage('figures', 'figures', make_figures,
                 'scored.jsonl heldout.jsonl train.jsonl model eval.jsonl')
 
-# %% ../../nbs/12_run/recipes.ipynb #69be8dbd
+# %% ../../nbs/12_run/recipes.ipynb #c52afcb8
 def scored(file:str) -> Stage: # the samples
     "The stage that measures the pass rates of the samples in a file; the answers are kept beside them."
     make = partial(make_scored, file=file)
@@ -53,7 +54,7 @@ RIGHT = Stage('right', 'right.jsonl', make_right, 'train.jsonl scored.jsonl', 's
 SFT_FIGURES = replace(FIGURES, reads='train.jsonl model eval.jsonl')
 REJECTED = replace(IMITATED, make=partial(make_imitated, file='right.jsonl'), reads='right.jsonl')
 
-# %% ../../nbs/12_run/recipes.ipynb #8bdf221d
+# %% ../../nbs/12_run/recipes.ipynb #78461bd1
 @dataclass
 class Recipe:
     "What a run does."
@@ -67,7 +68,7 @@ class Recipe:
         names = [s.name for s in self.stages] + ['report']
         return self.stages[:names.index(known_name(stage, names, 'stage')) + 1]
 
-# %% ../../nbs/12_run/recipes.ipynb #d34044b1
+# %% ../../nbs/12_run/recipes.ipynb #9fa53c4e
 _chosen, _learned = [HELDOUT, TRAIN], [MODEL, EVAL, FIGURES]
 _learn = [*_chosen, *_learned]
 _adapted = [PASSAGES, INITIAL, SYNTH, scored('synth.jsonl')]
@@ -94,7 +95,7 @@ RECIPES = dict(
         'the control: paper 1 with rewards that say nothing', _adapted + _learn,
         {'grpo.shuffle_rewards': True}))
 
-# %% ../../nbs/12_run/recipes.ipynb #363850d5
+# %% ../../nbs/12_run/recipes.ipynb #5460a190
 def why_left_out(task:Task, stage:Stage) -> str:
     "Why a stage has nothing to work on; '' where it has."
     if stage is EVAL and not task.test:

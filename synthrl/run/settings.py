@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Name', 'PARTS', 'PRESETS', 'Plan', 'setting_names', 'choose']
 
-# %% ../../nbs/12_run/settings.ipynb #843f2bb1
+# %% ../../nbs/12_run/settings.ipynb #464d2374
 from dataclasses import fields
 from typing import Annotated, Literal
 
@@ -19,9 +19,10 @@ from ..synthesize import Synthesis
 from ..task.errors import known_name
 from ..task.ranges import Count, CountOrNone, Whole, WrongSetting, settings
 from ..teacher.wire import Address
-from ..train import GRPO, check_batch
+from ..train import GRPO, ORDERS, check_batch
+from ..train.sft import SFT
 
-# %% ../../nbs/12_run/settings.ipynb #658764bb
+# %% ../../nbs/12_run/settings.ipynb #a827ba2f
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), Field(description='a name')]
 
 @settings
@@ -34,15 +35,17 @@ class Plan:
     backend: Literal['auto', 'vllm', 'transformers'] = 'auto' # the student's engine
     selected: Count = 500              # samples trained on (paper 1: M)
     policy: str = 'lowest_positive'    # which ones (paper 1: low but positive pass rates)
+    curriculum: str = 'none'           # in which order: one of paper 2's, adaptive, or none: shuffled passes
     heldout: Whole = 100               # human questions scored too, for the histogram; 0: none
     human: Count = 1000                # human questions that the recipe `human` scores (twice the paper's N)
 
     def __post_init__(self):
         self.base_url = Address(self.base_url) # a password in it goes into no file
+        self.curriculum = known_name(self.curriculum or 'none', ORDERS, 'curriculum')
         known_name(self.policy, POLICIES, 'policy')
 
-# %% ../../nbs/12_run/settings.ipynb #608ac99a
-PARTS = dict(plan=Plan, synthesis=Synthesis, adapt=Adapt, score=Score, grpo=GRPO, evaluate=Evaluate)
+# %% ../../nbs/12_run/settings.ipynb #e162531a
+PARTS = dict(plan=Plan, synthesis=Synthesis, adapt=Adapt, score=Score, grpo=GRPO, sft=SFT, evaluate=Evaluate)
 
 def setting_names() -> list[str]:
     "Every setting by its dotted name."
@@ -50,7 +53,7 @@ def setting_names() -> list[str]:
     for part, cls in PARTS.items(): names += [f'{part}.{f.name}' for f in fields(cls)]
     return names
 
-# %% ../../nbs/12_run/settings.ipynb #2fced941
+# %% ../../nbs/12_run/settings.ipynb #60ce5414
 PRESETS = dict(
     # paper 1 as its code has it: a 7B student, 110 GPU-hours on five A100s
     paper = dict(),
@@ -61,7 +64,8 @@ PRESETS = dict(
         adapt = dict(answer_tokens=512),
         score = dict(n=16, max_tokens=512),
         grpo = dict(
-            lora_rank=32, lr=1e-5, prompts_per_step=8, completions=8, max_tokens=512, max_length=1024),
+            lora_rank=32, lr=1e-5, prompts_per_step=8, completions=8, max_tokens=512, max_length=1024,
+            validate_every=20, validation=64),
         evaluate = dict(max_tokens=512)),
     # minutes on two cores, with stand-ins for teacher and student: no key, no GPU, no download
     laptop = dict(
@@ -71,10 +75,12 @@ PRESETS = dict(
         score = dict(n=16, temperature=.7, top_p=1., max_tokens=64, strict=False),
         grpo = dict(
             steps=60, prompts_per_step=8, completions=16, lr=1e-4, kl=0., temperature=1., top_p=1.,
-            strict=False, max_tokens=64, max_length=192, micro_batch=128, save_every=10),
+            strict=False, max_tokens=64, max_length=192, micro_batch=128, save_every=10,
+            validate_every=0), # sixty steps are soon over, and the examinations would cost ten of them
+        sft = dict(lr=3e-4),
         evaluate = dict(max_tokens=64, strict=False)))
 
-# %% ../../nbs/12_run/settings.ipynb #609576d2
+# %% ../../nbs/12_run/settings.ipynb #934c0d64
 def _apply(values, changes):
     "Put dotted settings into the values of their parts."
     known = setting_names()
@@ -95,7 +101,7 @@ def _values(preset, seed, changes):
     _hand_on(values, seed)
     return values
 
-# %% ../../nbs/12_run/settings.ipynb #479b49cb
+# %% ../../nbs/12_run/settings.ipynb #e41d20ee
 def choose(preset:str='paper', # one of `PRESETS`
            seed:int=0,         # of every stage that is given none of its own
            **changes) -> dict: # dotted settings over the preset's, such as {'plan.selected': 20}

@@ -6,7 +6,7 @@
 __all__ = ['run_settings', 'Run', 'make_passages', 'make_initial', 'make_synth', 'make_human', 'make_scored', 'make_heldout',
            'make_train', 'make_model', 'make_eval', 'make_figures']
 
-# %% ../../nbs/12_run/stages.ipynb #b8d4f952
+# %% ../../nbs/12_run/stages.ipynb #853acebb
 import hashlib
 from collections import Counter
 from dataclasses import asdict
@@ -30,9 +30,9 @@ from ..task import Sample, Task, UserError
 from ..task import read_jsonl, read_samples, read_test, write_jsonl, write_samples
 from ..teacher import Teacher
 from ..teacher.wire import find_endpoint
-from ..train import NoSignal, no_signal, train
+from ..train import NoSignal, hold_out, no_signal, train, without
 
-# %% ../../nbs/12_run/stages.ipynb #f3785181
+# %% ../../nbs/12_run/stages.ipynb #3ee59eed
 _asked = 'description input_format output_format answer labels demos prompt template domains columns'.split()
 
 def run_settings(task:Task, parts:dict, seed:int) -> dict: # parts: see `choose`
@@ -47,7 +47,7 @@ def run_settings(task:Task, parts:dict, seed:int) -> dict: # parts: see `choose`
     found['files.student'] = fingerprint(model_path(plan.student))
     return found | dict(endpoint=find_endpoint(plan.teacher, plan.base_url), seed=seed)
 
-# %% ../../nbs/12_run/stages.ipynb #e1539089
+# %% ../../nbs/12_run/stages.ipynb #cabad15a
 class Run(Job):
     "A run at work: folder, records and settings, and what the stages share."
     def __init__(self, path:Path, task:Task, parts:dict, seed:int=0, budget:dict=None, say=print,
@@ -79,7 +79,7 @@ class Run(Job):
 
     def write(self, name:str, samples:list[Sample]): write_samples(self.path/name, samples)
 
-# %% ../../nbs/12_run/stages.ipynb #68e0e8fd
+# %% ../../nbs/12_run/stages.ipynb #084d070c
 @patch(as_prop=True)
 def teacher(self:Run) -> Teacher:
     "The teacher, with its store of replies."
@@ -107,7 +107,7 @@ def put_away(self:Run, teacher=False): # the teacher too?
         self._teacher.close()
         self._teacher = None
 
-# %% ../../nbs/12_run/stages.ipynb #aa1b0e53
+# %% ../../nbs/12_run/stages.ipynb #4bd504fe
 @patch
 def paid(self:Run) -> dict:
     "What the teacher was asked since the last call, for the record of a stage."
@@ -115,7 +115,7 @@ def paid(self:Run) -> dict:
     self._told = now
     return dict(teacher={k: v - before.get(k, 0) for k, v in now.items()})
 
-# %% ../../nbs/12_run/stages.ipynb #565e6655
+# %% ../../nbs/12_run/stages.ipynb #df086af8
 def make_passages(run:Run):
     "The library's passages that fit the task, one for each sample to be written."
     cfg, library = run.parts['synthesis'], library_of(run.task)
@@ -124,7 +124,7 @@ def make_passages(run:Run):
     write_jsonl(run.path/'passages.jsonl', map(asdict, found))
     return run.paid()
 
-# %% ../../nbs/12_run/stages.ipynb #4fedd39b
+# %% ../../nbs/12_run/stages.ipynb #f2f8c494
 def _passages(run):
     "The passages of an earlier stage."
     path = run.path/'passages.jsonl'
@@ -133,7 +133,7 @@ def _passages(run):
         mend = 'delete the file and run the same command again'
         raise UserError(f'{path}: a line of it is no passage', mend) from None
 
-# %% ../../nbs/12_run/stages.ipynb #516c22b8
+# %% ../../nbs/12_run/stages.ipynb #aa9ad0c7
 def make_initial(run:Run):
     "The first samples."
     lost, cfg = Counter(), run.parts['synthesis']
@@ -144,7 +144,7 @@ def make_initial(run:Run):
     run.write('initial.jsonl', samples)
     return run.paid() | dict(attempts=dict(lost), diversity=diversity(samples))
 
-# %% ../../nbs/12_run/stages.ipynb #69f6e1aa
+# %% ../../nbs/12_run/stages.ipynb #78d093aa
 def make_synth(run:Run):
     "The first samples and their harder and easier versions."
     lost, first = Counter(), run.read('initial.jsonl')
@@ -154,7 +154,7 @@ def make_synth(run:Run):
     origins = Counter(s.origin for s in samples)
     return run.paid() | dict(attempts=dict(lost), origins=dict(origins))
 
-# %% ../../nbs/12_run/stages.ipynb #cee025c7
+# %% ../../nbs/12_run/stages.ipynb #d0677dc1
 def make_human(run:Run):
     "Human questions to train on, none of them from the test set."
     tested = {s.input for s in run.test}
@@ -165,7 +165,7 @@ def make_human(run:Run):
     run.write('human.jsonl', chosen)
     return dict(human=dict(found=len(run.human), in_test=len(run.human) - len(free), taken=len(chosen)))
 
-# %% ../../nbs/12_run/stages.ipynb #590e341a
+# %% ../../nbs/12_run/stages.ipynb #7f3b9443
 def _rated(run, samples, use=by_tenth): # what the scores are for
     "The samples with their pass rates."
     def sample(*args, **kw): return run.student().sample(*args, **kw)
@@ -183,7 +183,7 @@ def make_heldout(run:Run):
     some = (run.human or run.test)[:run.plan.heldout]
     run.write('heldout.jsonl', _rated(run, some) if some else [])
 
-# %% ../../nbs/12_run/stages.ipynb #5a2ceb38
+# %% ../../nbs/12_run/stages.ipynb #1f105f10
 def make_train(run:Run):
     "The samples to train on, in their order."
     scored, policy = run.read('scored.jsonl'), run.plan.policy
@@ -195,16 +195,20 @@ def make_train(run:Run):
     if why: raise NoSignal(f'plan.policy = {policy}: {why}: {nothing}', 'take another')
     run.write('train.jsonl', chosen)
 
-# %% ../../nbs/12_run/stages.ipynb #b30f8c80
+# %% ../../nbs/12_run/stages.ipynb #67277f88
 def make_model(run:Run):
-    "GRPO; a model folder with its training log."
+    "GRPO; a model folder with its training log, and the samples held out to choose it by."
     run.put_away()
-    samples, settings = run.read('train.jsonl'), run.parts['grpo']
-    result = train(run.task, run.plan.student, samples, settings, run.path/'model', run.seed, run.say)
+    settings, order = run.parts['grpo'], run.plan.curriculum
+    held = hold_out(run.read('scored.jsonl'), settings, run.seed)
+    run.write('validation.jsonl', held)
+    samples = without(run.read('train.jsonl'), held)
+    where = run.path/'model'
+    result = train(run.task, run.plan.student, samples, settings, where, run.seed, run.say, order, held)
     result.pop('log', None)
     return result
 
-# %% ../../nbs/12_run/stages.ipynb #c50a8c48
+# %% ../../nbs/12_run/stages.ipynb #cad3ae75
 def make_eval(run:Run):
     "Base and trained on the held-out questions, one after the other, the same engine and decoding for both."
     settings = run.parts['evaluate']
@@ -212,7 +216,7 @@ def make_eval(run:Run):
     trained = evaluate(run.task, run.student(run.path/'model'), run.test, settings=settings)
     write_evaluations(run.path/'eval.jsonl', base, trained)
 
-# %% ../../nbs/12_run/stages.ipynb #18342798
+# %% ../../nbs/12_run/stages.ipynb #023a013a
 def make_figures(run:Run):
     "The pictures of what there is, as files."
     (run.path/'figures').mkdir(exist_ok=True)

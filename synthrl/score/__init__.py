@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Score', 'score', 'judged_answers', 'read_rollouts', 'by_tenth', 'GRID', 'Posterior']
 
-# %% ../../nbs/07_score/score.ipynb #sco00004
+# %% ../../nbs/07_score/score.ipynb #29cd8121
 import hashlib, json
 from dataclasses import replace
 from typing import Literal
@@ -22,10 +22,10 @@ from ..task.progress import Panel
 from ..task.ranges import Amount, Count, Positive, PositiveShare, Whole, settings
 from ..verify import judge_each
 
-# %% ../../nbs/07_score/score.ipynb #sco00005
+# %% ../../nbs/07_score/score.ipynb #2ccb9ff2
 _all_ = ['judged_answers', 'read_rollouts', 'by_tenth', 'GRID', 'Posterior']
 
-# %% ../../nbs/07_score/score.ipynb #sco00008
+# %% ../../nbs/07_score/score.ipynb #48b777cc
 @settings
 class Score:
     "How pass rates are measured."
@@ -42,7 +42,7 @@ class Score:
     chunk: Count = 8192         # answers asked together and put aside together, at most (ours)
     seed: Whole = 0             # of the sampling
 
-# %% ../../nbs/07_score/score.ipynb #sco00012
+# %% ../../nbs/07_score/score.ipynb #26a98ab7
 def _key(task, s) -> str:
     "The name of a question and its label."
     text = json.dumps([task.ask(s.input), s.label])
@@ -61,7 +61,7 @@ def _answers(task, student, samples, n, cfg, seed) -> list[dict]:
             rows.append(dict(key=key, id=s.id, verdict=v.value) | vars(c))
     return rows
 
-# %% ../../nbs/07_score/score.ipynb #sco00017
+# %% ../../nbs/07_score/score.ipynb #7ee86cf5
 def _portions(samples, more, chunk):
     "As few equal portions as there have to be, for so many answers each."
     parts = min(len(samples), -(-len(samples)*more//chunk))
@@ -78,7 +78,7 @@ def _fill(task, student, samples, until, cfg, kept):
         seed = hashlib.sha256(f'{cfg.seed}:{have}'.encode()).hexdigest()
         kept.add(_answers(task, student, list(some.values()), until - have, cfg, int(seed, 16) % 2**31))
 
-# %% ../../nbs/07_score/score.ipynb #sco00021
+# %% ../../nbs/07_score/score.ipynb #6f447e30
 def _of(task, cfg, who) -> str:
     "What all answers in a file have in common: the student and how it is asked and read."
     how = [task.answer, task.labels, task.template, task.has_mark and cfg.strict]
@@ -106,7 +106,7 @@ def score(task:Task, student,    # anything with `sample`, see synthrl.student
     for s, r, k in zip(samples, right, asked): out.append(replace(s, pass_rate=r/k, rollouts=k))
     return out
 
-# %% ../../nbs/07_score/score.ipynb #sco00022
+# %% ../../nbs/07_score/score.ipynb #67329f81
 def _most(cfg):
     "Answers a question, at most, on average."
     if cfg.method == 'fixed': return cfg.n

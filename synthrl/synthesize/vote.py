@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SOLVE', 'solve_prompt', 'tally', 'decide', 'vote']
 
-# %% ../../nbs/04_synthesize/vote.ipynb #7f1dcc86
+# %% ../../nbs/04_synthesize/vote.ipynb #73ddb8e0
 from collections import Counter
 from dataclasses import replace
 from ..task import Sample, Task
@@ -13,7 +13,7 @@ from ..verify import extract, same
 from ..teacher import Teacher
 from .prompts import Synthesis, block, fill, task_block
 
-# %% ../../nbs/04_synthesize/vote.ipynb #4c2f1eb1
+# %% ../../nbs/04_synthesize/vote.ipynb #d04c4b0f
 SOLVE = '''
 {task}
 {question}
@@ -24,14 +24,14 @@ def solve_prompt(task:Task, question:str) -> str:
     "What the teacher is asked for a vote."
     return fill(SOLVE, task=task_block(task), question=block('question', question))
 
-# %% ../../nbs/04_synthesize/vote.ipynb #7b281a46
+# %% ../../nbs/04_synthesize/vote.ipynb #9b935145
 def _one_of(kind, known, answer):
     "The first known answer that agrees with an answer; the answer itself where none does."
     for k in known:
         if same(kind, k, answer): return k
     return answer
 
-# %% ../../nbs/04_synthesize/vote.ipynb #fcc00165
+# %% ../../nbs/04_synthesize/vote.ipynb #79c05d15
 def tally(kind:str, answers:list[str]) -> list[tuple[str, int]]:
     "The different answers and how many gave each, most frequent first."
     groups = {}
@@ -40,7 +40,7 @@ def tally(kind:str, answers:list[str]) -> list[tuple[str, int]]:
         groups[home] = groups.get(home, 0) + n
     return sorted(groups.items(), key=lambda group: -group[1])
 
-# %% ../../nbs/04_synthesize/vote.ipynb #891563a3
+# %% ../../nbs/04_synthesize/vote.ipynb #fe11753e
 def _votes(task, question, texts, accepted=()): # accepted: answers that are one
     "The answers that can be read, and the texts that they stand in."
     answers, whole = [], []
@@ -52,7 +52,7 @@ def _votes(task, question, texts, accepted=()): # accepted: answers that are one
         whole.append(text)
     return answers, whole
 
-# %% ../../nbs/04_synthesize/vote.ipynb #b543c76c
+# %% ../../nbs/04_synthesize/vote.ipynb #2e882629
 def decide(task:Task, s:Sample, replies:list[str], # further answers to its question
            min_agreement:float=.5,
            asked:int=None) -> Sample|str: # how many answers were asked for; None: as many as there are
@@ -70,7 +70,7 @@ def decide(task:Task, s:Sample, replies:list[str], # further answers to its ques
     if listed and best == listed[0]: best = s.answer
     return replace(s, output=text, answer=best, agreement=round(share, 4), votes=len(answers), id='')
 
-# %% ../../nbs/04_synthesize/vote.ipynb #c7283b23
+# %% ../../nbs/04_synthesize/vote.ipynb #61988433
 def vote(task:Task, teacher:Teacher, samples:list[Sample], settings:Synthesis=None,
          lost:Counter=None) -> list[Sample]: # lost: is told why a question went
     "The samples that a majority of the teacher's answers stands behind, with its answer and its share."
@@ -78,7 +78,8 @@ def vote(task:Task, teacher:Teacher, samples:list[Sample], settings:Synthesis=No
     if not samples: return kept
     prompts = [solve_prompt(task, s.input) for s in samples]
     how = dict(n=cfg.votes, temperature=cfg.temperature, max_tokens=cfg.max_tokens, whole=True)
-    for s, texts in zip(samples, teacher.ask(prompts, **how)):
+    given = teacher.ask(prompts, **how) if cfg.votes else [[]]*len(samples)
+    for s, texts in zip(samples, given):
         decided = decide(task, s, texts, cfg.min_agreement, cfg.votes)
         if isinstance(decided, Sample): kept.append(decided)
         elif lost is not None: lost[decided] += 1

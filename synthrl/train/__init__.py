@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['LOGGED', 'log_row', 'log_to', 'read_log', 'summarize', 'open_work', 'step_of', 'last_checkpoint', 'check_out',
-           'save_model', 'replace_folder', 'train', 'GRPO', 'MEMORY', 'at_once', 'check_batch', 'count_steps',
-           'in_order', 'grpo_config', 'load_trainable', 'make_trainer', 'sync_on_cpu', 'NoSignal', 'check_lengths',
-           'check_packages', 'check_rewards', 'check_signal', 'expected_silent', 'no_signal', 'preflight']
+           'save_model', 'replace_folder', 'train', 'GRPO', 'MEMORY', 'ORDERS', 'at_once', 'check_batch', 'count_steps',
+           'make_order', 'grpo_config', 'load_trainable', 'make_trainer', 'sync_on_cpu', 'NoSignal', 'check_lengths',
+           'check_packages', 'check_rewards', 'check_signal', 'expected_silent', 'no_signal', 'preflight', 'hold_out',
+           'without']
 
-# %% ../../nbs/09_train/train.ipynb #d2631ce5
+# %% ../../nbs/09_train/train.ipynb #6a592d2a
 import json, shutil, time
 from dataclasses import asdict
 from pathlib import Path
@@ -16,17 +17,19 @@ from pathlib import Path
 from ..student import check_hub, find_engines, find_lane, fit_length, free_memory, hush, quietly
 from ..task import Sample, Task, UserError, write_jsonl
 from ..task.progress import Panel
-from .grpo import GRPO, MEMORY, at_once, check_batch, count_steps, in_order
+from .groups import restore_questions
+from .grpo import GRPO, MEMORY, ORDERS, at_once, check_batch, count_steps, make_order
 from .lanes import grpo_config, load_trainable, make_trainer, sync_on_cpu
 from .preflight import NoSignal, check_lengths, check_packages, check_rewards, check_signal
 from .preflight import expected_silent, no_signal, preflight
+from .validate import Exams, best_of, examine_at_work, hold_out, take_weights, told, without
 
-# %% ../../nbs/09_train/train.ipynb #dae11c97
-_all_ = ['GRPO', 'MEMORY', 'at_once', 'check_batch', 'count_steps', 'in_order', 'grpo_config',
+# %% ../../nbs/09_train/train.ipynb #3984b415
+_all_ = ['GRPO', 'MEMORY', 'ORDERS', 'at_once', 'check_batch', 'count_steps', 'make_order', 'grpo_config',
          'load_trainable', 'make_trainer', 'sync_on_cpu', 'NoSignal', 'check_lengths', 'check_packages',
-         'check_rewards', 'check_signal', 'expected_silent', 'no_signal', 'preflight']
+         'check_rewards', 'check_signal', 'expected_silent', 'no_signal', 'preflight', 'hold_out', 'without']
 
-# %% ../../nbs/09_train/train.ipynb #1e4f6a26
+# %% ../../nbs/09_train/train.ipynb #a8e45f12
 LOGGED = dict(
     reward='reward',                                      # mean over the step's answers, 0..1
     zero_variance='frac_reward_zero_std',                 # share of groups without a gradient
@@ -36,6 +39,8 @@ LOGGED = dict(
     kl='kl',                                              # from the model before training
     loss='loss',
     entropy='entropy',                                    # nats a token
+    rollouts='rollouts',                                  # answers so far, those that were replaced too
+    validation='validation',                              # accuracy on the samples held out, 0..1
     seconds='step_time')
 
 def log_row(step:int, logs:dict) -> dict:
@@ -45,7 +50,7 @@ def log_row(step:int, logs:dict) -> dict:
         if theirs in logs: row[name] = round(logs[theirs], 6)
     return row
 
-# %% ../../nbs/09_train/train.ipynb #467ebf01
+# %% ../../nbs/09_train/train.ipynb #7bd23a8e
 def log_to(path:Path, steps:int):
     "A trainer callback that appends each step's row to `path` and shows a progress bar."
     from transformers import TrainerCallback
@@ -61,7 +66,7 @@ def log_to(path:Path, steps:int):
             panel.show(state.global_step, f" · reward {logs['reward']:.2f}")
     return Log()
 
-# %% ../../nbs/09_train/train.ipynb #b0e9f130
+# %% ../../nbs/09_train/train.ipynb #7e79a779
 def read_log(path:Path) -> list[dict]:
     "The rows of a training log; a last line that was cut off is left out."
     rows = []
@@ -71,7 +76,7 @@ def read_log(path:Path) -> list[dict]:
         except ValueError: break
     return rows
 
-# %% ../../nbs/09_train/train.ipynb #2ecd19e3
+# %% ../../nbs/09_train/train.ipynb #283c6e71
 def _mean(rows, name):
     "A column's mean; None where a row has no such figure."
     values = [r.get(name) for r in rows]
@@ -85,7 +90,7 @@ def summarize(rows:list[dict], seconds:float) -> dict:
     whole = {name: _mean(rows, name) for name in ('zero_variance', 'truncated', 'logprob_gap')}
     return dict(steps=len(rows)) | ends | whole | dict(seconds=round(seconds, 1))
 
-# %% ../../nbs/09_train/train.ipynb #64472241
+# %% ../../nbs/09_train/train.ipynb #9e7e40b7
 def open_work(work:Path, asked:dict):
     "The folder of a training under way; one that was begun otherwise is begun again."
     asked, note = json.dumps(asked), work/'asked.json'
@@ -94,7 +99,7 @@ def open_work(work:Path, asked:dict):
     work.mkdir(parents=True, exist_ok=True)
     note.write_text(asked)
 
-# %% ../../nbs/09_train/train.ipynb #182e8590
+# %% ../../nbs/09_train/train.ipynb #49e329a0
 def _is_whole(checkpoint):
     "Was the checkpoint written to its end?"
     try: return bool(json.loads((Path(checkpoint)/'trainer_state.json').read_text()))
@@ -121,21 +126,21 @@ def last_checkpoint(work:Path) -> str|None:
     write_jsonl(work/'log.jsonl', kept)
     return saved
 
-# %% ../../nbs/09_train/train.ipynb #997cc122
+# %% ../../nbs/09_train/train.ipynb #65829853
 def check_out(out:Path):
     "Refuse to put a model in the place of something else."
     if not out.exists() or (out/'config.json').exists(): return
     if out.is_dir() and not any(out.iterdir()): return
     raise UserError(f'{out}: is there and is no model', 'give another `out`')
 
-# %% ../../nbs/09_train/train.ipynb #5cf7054f
+# %% ../../nbs/09_train/train.ipynb #75fabbec
 def save_model(trainer, tok, work:Path, out:Path):
-    "Merge adapters, save model, tokenizer and log beside the checkpoints, and move that folder into place."
+    "Merge adapters, save model, tokenizer and logs beside the checkpoints, and move that folder into place."
     net, whole = trainer.model, work/'model'
     if hasattr(net, 'merge_and_unload'): net = net.merge_and_unload()
     net.save_pretrained(whole)
     tok.save_pretrained(whole)
-    shutil.copy(work/'log.jsonl', whole)
+    for name in ('log.jsonl', 'validation.jsonl'): shutil.copy(work/name, whole)
     replace_folder(whole, out)
     shutil.rmtree(work, ignore_errors=True)
 
@@ -147,42 +152,47 @@ def replace_folder(new:Path, out:Path):
     new.rename(out)
     shutil.rmtree(old, ignore_errors=True)
 
-# %% ../../nbs/09_train/train.ipynb #9127e8c7
-def _asked(task, student, samples, settings, seed):
+# %% ../../nbs/09_train/train.ipynb #ac9c9a69
+def _asked(task, student, samples, settings, seed, curriculum='none', held=()):
     "What a training under way depends on."
     own = asdict(settings)
     for name in MEMORY: del own[name]
     shape = [task.ask('?'), task.template, task.answer, task.labels]
-    return dict(task=shape, settings=own, student=student, seed=seed, lane=find_lane(),
-                samples=[s.id for s in samples])
+    return dict(task=shape, settings=own, student=student, seed=seed, lane=find_lane(), curriculum=curriculum,
+                samples=[s.id for s in samples], held=[s.id for s in held])
 
-# %% ../../nbs/09_train/train.ipynb #2a131023
+# %% ../../nbs/09_train/train.ipynb #e7f2be58
 def train(task:Task, student:str,    # a folder, a hub name, or "tiny"
           samples:list[Sample], settings:GRPO=None,
           out='model',               # the folder to make
           seed:int=0,                # of the order of the questions and of the sampling
-          say=print) -> dict:        # what is told on the way goes there
+          say=print,                 # what is told on the way goes there
+          curriculum:str='none',     # one of `ORDERS`
+          held:list[Sample]=()) -> dict: # for the examinations, as of `hold_out`; none: no examinations
     "Train the student with GRPO and save it; returns the log's summary, the warnings, and its rows as `log`."
     hush()
     start = time.time()
     settings, out = settings or GRPO(), Path(out).expanduser()
     _check(student, samples, out)
+    order = make_order(samples, settings, curriculum, seed)
     if find_lane() == 'trl': say(f'train     {find_engines().told()}')
-    room = fit_length(student, settings.max_length)
     work = out.with_name(f'.{out.name}.partial')
-    open_work(work, _asked(task, student, samples, settings, seed))
-    with quietly(): net, tok = load_trainable(student, settings)
-    warned = preflight(task, samples, settings, tok, room)
+    open_work(work, _asked(task, student, samples, settings, seed, curriculum, held))
+    trainer, tok, warned = _prepare(task, student, [*samples, *held], samples, order, settings, work, seed)
     for line in warned: say(f'train     {line}')
-    order = in_order(samples, settings, seed)
-    log = log_to(work/'log.jsonl', len(order) // settings.prompts_per_step)
-    with quietly(): trainer = make_trainer(task, net, tok, order, settings, work, seed, room, [log])
-    earlier = _go_on(trainer, work, say)
+    saved, earlier = _find_back(trainer, work, say)
+    exams = Exams(work, settings)
+    if held: trainer.add_callback(examine_at_work(trainer, task, list(held), exams, seed))
+    if not exams.over(): trainer.train(resume_from_checkpoint=saved)
+    _choose(trainer, exams, say)
     save_model(trainer, tok, work, out)
     _put_away(trainer)
     rows = read_log(out/'log.jsonl')
-    return summarize(rows, time.time() - start + earlier) | dict(warnings=warned, log=rows)
+    done = summarize(rows, time.time() - start + earlier) | told(exams)
+    return done | dict(warnings=warned, log=rows)
 
+
+# %% ../../nbs/09_train/train.ipynb #c92bd461
 def _check(student, samples, out):
     "Refuse what is seen to fail before anything is loaded."
     check_packages()
@@ -190,15 +200,34 @@ def _check(student, samples, out):
     check_out(out)
     check_signal(samples)
 
-def _go_on(trainer, work, say) -> float:
-    "Train from the last checkpoint; the seconds of the steps before it."
+def _prepare(task, student, known, samples, order, settings, work, seed): # known: also those held out
+    "Trainer, tokenizer and warnings."
+    room, steps = fit_length(student, settings.max_length), count_steps(settings, len(samples))
+    with quietly(): net, tok = load_trainable(student, settings)
+    warned = preflight(task, samples, settings, tok, room)
+    with quietly(): trainer = make_trainer(task, net, tok, known, order, settings, work, seed, room, steps)
+    trainer.add_callback(log_to(work/'log.jsonl', steps))
+    return trainer, tok, warned
+
+def _find_back(trainer, work, say) -> tuple: # checkpoint or None, seconds
+    "The checkpoint to go on from, whose questions the trainer is given, and the seconds of its steps."
     saved = last_checkpoint(work)
-    if saved: say(f'train     goes on after step {step_of(saved)} of {trainer.args.max_steps}')
-    earlier = sum(r.get('seconds', 0) for r in read_log(work/'log.jsonl'))
-    trainer.train(resume_from_checkpoint=saved)
-    return earlier
+    if saved:
+        say(f'train     goes on after step {step_of(saved)} of {trainer.args.max_steps}')
+        restore_questions(trainer, saved)
+    return saved, sum(r.get('seconds', 0) for r in read_log(work/'log.jsonl'))
+
+def _choose(trainer, exams, say):
+    "The weights of the best examination, where one may choose."
+    patience = exams.settings.patience
+    if not exams.rows or not patience: return
+    best, last = best_of(exams.rows)['step'], exams.rows[-1]['step']
+    if exams.over(): say(f'train     ends after step {last}: {patience} examinations without a gain')
+    if best != last: say(f'train     takes the model as it was after step {best}')
+    take_weights(trainer.model, exams.weights())
 
 def _put_away(trainer):
     "Free what vLLM holds."
     if trainer.args.use_vllm: trainer.vllm_generation.llm = None
     free_memory()
+

@@ -6,24 +6,25 @@
 __all__ = ['PROJECTIONS', 'LOGITS', 'engine_for_cpu', 'load_trainable', 'grpo_config', 'sync_on_cpu', 'TorchLogProbs',
            'trainer_class', 'make_trainer']
 
-# %% ../../nbs/09_train/lanes.ipynb #78f68078
+# %% ../../nbs/09_train/lanes.ipynb #fd748d5d
 from functools import partial
 from pathlib import Path
 
 from ..student import find_lane, fit_length, import_engines, model_path, on_gpu, render
 from ..task import Sample, Task, accepted
+from .groups import Asking
 from .grpo import GRPO, at_once
 from .shuffled import shuffled
 from ..verify import reward
 
-# %% ../../nbs/09_train/lanes.ipynb #bb91ac26
+# %% ../../nbs/09_train/lanes.ipynb #1798965e
 def engine_for_cpu():
     "Let TRL begin its vLLM without compiled graphs and with small blocks."
     import vllm
     from trl.generation import vllm_generation
     vllm_generation.LLM = partial(vllm.LLM, enforce_eager=True, block_size=32)
 
-# %% ../../nbs/09_train/lanes.ipynb #da340d3f
+# %% ../../nbs/09_train/lanes.ipynb #d65e5259
 PROJECTIONS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']
 
 def load_trainable(model:str, settings:GRPO):
@@ -60,7 +61,7 @@ def _lora(settings):
     "The adapters' size, and where they sit."
     return dict(r=settings.lora_rank, lora_alpha=2*settings.lora_rank, target_modules=PROJECTIONS)
 
-# %% ../../nbs/09_train/lanes.ipynb #9c6d389f
+# %% ../../nbs/09_train/lanes.ipynb #58adf857
 def _numbers():
     "The precision, and what else follows from the device."
     if not on_gpu(): return dict(bf16=False, fp16=False, use_cpu=True, gradient_checkpointing=False)
@@ -68,7 +69,7 @@ def _numbers():
     half = torch.cuda.is_bf16_supported()
     return dict(bf16=half, fp16=not half)
 
-# %% ../../nbs/09_train/lanes.ipynb #7f9dea0b
+# %% ../../nbs/09_train/lanes.ipynb #b1e071e6
 def _rollouts(settings, room):
     "Who makes the answers, and how the trainer corrects for it."
     if find_lane() == 'trl': return dict(use_vllm=False)
@@ -77,7 +78,7 @@ def _rollouts(settings, room):
                 vllm_gpu_memory_utilization=settings.gpu_share,
                 vllm_importance_sampling_correction=True, vllm_importance_sampling_mode=mode)
 
-# %% ../../nbs/09_train/lanes.ipynb #4aa445cd
+# %% ../../nbs/09_train/lanes.ipynb #72e0952f
 def grpo_config(settings:GRPO, steps:int, out:Path, seed:int, room:int):
     "TRL's configuration for our settings."
     from trl import GRPOConfig
@@ -94,14 +95,14 @@ def grpo_config(settings:GRPO, steps:int, out:Path, seed:int, room:int):
                       report_to=[], disable_tqdm=True, **answers, **update, **saving,
                       **_rollouts(settings, room), **_numbers())
 
-# %% ../../nbs/09_train/lanes.ipynb #a89a014b
+# %% ../../nbs/09_train/lanes.ipynb #a421397e
 def sync_on_cpu(generation):
     "Give the trainer's weights to vLLM's CPU runner; in place of `VLLMGeneration.sync_weights`."
     runner = generation.llm.llm_engine.model_executor.driver_worker.model_runner
     runner.reload_weights(weights_iterator=generation._iter_named_params())
     generation.llm.reset_prefix_cache()
 
-# %% ../../nbs/09_train/lanes.ipynb #0bb40d65
+# %% ../../nbs/09_train/lanes.ipynb #9b514db5
 LOGITS = 2**24  # of a portion, in float32 64 MB
 
 def _log_probs(hidden, weight, bias, labels, temperature, cap, scale):
@@ -126,7 +127,7 @@ class TorchLogProbs:
         log_probs, entropy = map(torch.cat, zip(*parts))
         return log_probs, entropy, None, None, None
 
-# %% ../../nbs/09_train/lanes.ipynb #fb36ec33
+# %% ../../nbs/09_train/lanes.ipynb #c6747909
 def trainer_class():
     "TRL's trainer, which works on this device."
     from trl import GRPOTrainer
@@ -136,24 +137,29 @@ def trainer_class():
     if missing or fails: utils._ChunkedLogProbFunction = TorchLogProbs
     return GRPOTrainer
 
-# %% ../../nbs/09_train/lanes.ipynb #1007ab0f
-def make_trainer(task:Task, net, tok, samples:list[Sample], settings:GRPO, work:Path, seed:int, room:int,
-                 callbacks=()): # of transformers' trainer
-    "A GRPOTrainer on the samples in their order."
+# %% ../../nbs/09_train/lanes.ipynb #6dbdbb70
+def make_trainer(task:Task, net, tok, samples:list[Sample], order, settings:GRPO, work:Path, seed:int,
+                 room:int, steps:int): # samples: all that may be asked; order: as of `make_order`
+    "A GRPOTrainer that asks the order for the questions of each step."
     import torch
-    from datasets import Dataset
     from transformers import PrinterCallback
-    rows = [_row(task, tok, s) for s in samples]
     right = reward(task, strict=settings.strict and task.has_mark)
     if settings.shuffle_rewards: right = shuffled(right, settings.completions, seed)
-    config = grpo_config(settings, len(samples) // settings.prompts_per_step, work, seed, room)
-    trainer = trainer_class()(model=net, processing_class=tok, reward_funcs=[right], args=config,
-                              train_dataset=Dataset.from_list(rows), callbacks=list(callbacks))
+    config = grpo_config(settings, steps, work, seed, room)
+    asking = type('AskingTrainer', (Asking, trainer_class()), {})
+    trainer = asking(model=net, processing_class=tok, reward_funcs=[right], args=config,
+                     train_dataset=_placeholders(steps*settings.prompts_per_step))
+    trainer.order, trainer.extra = order, settings.extra
+    trainer.rows = {s.id: _row(task, tok, s) for s in samples}
     trainer.remove_callback(PrinterCallback)
     if config.use_vllm and not on_gpu():
         trainer.vllm_generation.sync_weights = lambda: sync_on_cpu(trainer.vllm_generation)
     torch.manual_seed(seed)
     return trainer
+
+def _placeholders(n):
+    from datasets import Dataset
+    return Dataset.from_dict(dict(prompt=['']*n))
 
 def _row(task, tok, s):
     "What the trainer is given of a sample."
