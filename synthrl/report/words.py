@@ -20,12 +20,14 @@ from ..train.sft import SFT
 # %% ../../nbs/11_report/words.ipynb #f4871c62
 STAGE_WORDS = dict(
     passages='passages', initial='initial samples', synth='adapted samples', scored='pass rates',
-    human='human questions', right='right answers to imitate', heldout='pass rates of human questions', train='choice of what to train on',
+    human='human questions', right='right answers to imitate',
+    heldout='pass rates of human questions', train='choice of what to train on',
     model='training', eval='evaluation', figures='pictures')
 
 PART_WORDS = {
     '': 'the run', 'plan': 'who takes part, and how much', 'synthesis': 'writing the samples',
-    'adapt': 'adapting them', 'score': 'pass rates', 'grpo': 'training', 'sft': 'imitation', 'evaluate': 'evaluation'}
+    'adapt': 'adapting them', 'score': 'pass rates', 'grpo': 'training', 'sft': 'imitation',
+    'evaluate': 'evaluation'}
 
 WORDS = dict(
     # what became of the attempts
@@ -39,9 +41,11 @@ WORDS = dict(
     # what the teacher cost
     model='model', calls='calls', cached='replies already paid for', failed='calls that failed',
     prompt_tokens='tokens sent', completion_tokens='tokens received', usd='US dollars',
-    shared='paid together with other runs', usd_at_most='US dollars, at most', without_reply='paid perhaps, without a reply',
+    shared='paid together with other runs', usd_at_most='US dollars, at most',
+    without_reply='paid perhaps, without a reply',
     # training
-    steps='steps', loss_first='loss at the beginning, nats a token', loss_last='loss at the end', reward_first='reward at the beginning', reward_last='reward at the end',
+    steps='steps', loss_first='loss at the beginning, nats a token', loss_last='loss at the end',
+    reward_first='reward at the beginning', reward_last='reward at the end',
     zero_variance='groups whose answers are all right or all wrong', seconds='seconds',
     truncated='answers cut off at the limit', logprob_gap='log-probability gap, nats a token',
     # who takes part
