@@ -138,7 +138,8 @@ def do_run(a):
 def _some_arms(p):
     "Which arms, and how often."
     known = ', '.join(ARMS)
-    p.add_argument('--arms', default='ablation', metavar='A', help=f'a set of them: {known} (default: ablation)')
+    about = f'a set of them: {known} (default: ablation)'
+    p.add_argument('--arms', default='ablation', metavar='A', help=about)
     p.add_argument('--seeds', type=int, default=3, metavar='N', help='runs of each arm (default: 3)')
 
 # %% ../nbs/13_cli.ipynb #c5fe593a

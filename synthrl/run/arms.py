@@ -96,7 +96,8 @@ def alike(self:Arms) -> list[str]:
     found = []
     for one, other in combinations([arm for arm in self.found if self.found[arm]], 2):
         d = self.between(one, other)
-        if d and not d.shown: found.append(f'{one} and {other} ({_points(d).removesuffix(" not told apart")})')
+        told = _points(d).removesuffix(' not told apart')
+        if d and not d.shown: found.append(f'{one} and {other} ({told})')
     return found
 
 @patch
@@ -111,7 +112,8 @@ def notes(self:Arms) -> list[str]:
                      'paired by question and seed; each interval is for itself')
     if self.alike(): lines.append(f'cannot be told apart: {"; ".join(self.alike())}')
     if 1 in trainings: lines.append('one seed says how good that model is, not how good the arm is')
-    for (arm, seed), why in self.failed.items(): lines.append(f'{arm}, seed {seed}: nothing came of it: {why}')
+    for (arm, seed), why in self.failed.items():
+        lines.append(f'{arm}, seed {seed}: nothing came of it: {why}')
     return lines
 
 # %% ../../nbs/12_run/arms.ipynb #343d60ad
@@ -182,7 +184,7 @@ def _write(root, table):
     for arm, runs in table.found.items():
         if not runs: continue
         share, ci = table.accuracy(arm)
-        gain, other = table.gain(arm), table.between(arm, table.control) if table.found[table.control] else None
+        gain, other = table.gain(arm), table.between(arm, table.control)
         figures[arm] = dict(seeds=sorted(runs), accuracy=share, ci=ci, gain=[gain.accuracy, *gain.ci])
         if other: figures[arm]['against'] = [other.accuracy, *other.ci]
     write_text(root/'arms.json', to_json(dict(control=table.control, arms=figures)))

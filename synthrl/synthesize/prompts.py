@@ -20,8 +20,8 @@ class Synthesis:
     "How the samples are made."
     n: Count = 500                    # samples to give (paper 1, N)
     temperature: Amount = .7          # of the teacher, in writing and in voting (paper 1)
-    source: Literal['passages', 'demos'] = 'passages' # what a question is about; demos: as Self-Instruct has it
-    votes: Whole = 16                 # further answers of the teacher to each question (paper 1); 0: its own counts
+    source: Literal['passages', 'demos'] = 'passages' # demos: Self-Instruct's way
+    votes: Whole = 16                 # further answers of the teacher to each question (paper 1); 0: none
     min_agreement: PositiveShare = .5 # share of the readable votes that a majority needs (ours; paper 1: any)
     pattern_demos: Whole = 50         # demonstrations shown for the pattern, at most (paper 1)
     shown_demos: Whole = 3            # demonstrations in a prompt that shows some (paper 1)

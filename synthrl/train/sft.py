@@ -24,7 +24,7 @@ class SFT:
     "How to train on answers; what is not here is as in `GRPO`."
     lr: Positive = 1e-5   # learning rate, constant (a usual one for all weights of a 7B model; ours)
     batch: Whole = 0      # answers an update; 0: as many as GRPO has questions
-    answers: Count = 4    # different right answers to a question, at most, where the student wrote them (ours)
+    answers: Count = 4    # right answers of the student to a question, at most, where it wrote them (ours)
 
 # %% ../../nbs/09_train/sft.ipynb #c145f198
 def to_imitate(task:Task, tok, s:Sample) -> dict:
@@ -74,7 +74,8 @@ def told_of(rows:list[dict], seconds:float) -> dict:
     "The training in one line; first and last are means over a tenth of the steps."
     tenth, losses = max(1, len(rows)//10), [r['loss'] for r in rows]
     first, last = sum(losses[:tenth])/tenth, sum(losses[-tenth:])/tenth
-    return dict(steps=len(rows), loss_first=round(first, 4), loss_last=round(last, 4), seconds=round(seconds, 1))
+    ends = dict(loss_first=round(first, 4), loss_last=round(last, 4))
+    return dict(steps=len(rows)) | ends | dict(seconds=round(seconds, 1))
 
 # %% ../../nbs/09_train/sft.ipynb #101dcc47
 def make_sft_trainer(task:Task, net, tok, samples:list[Sample], sft:SFT, grpo:GRPO, work:Path, seed:int,
