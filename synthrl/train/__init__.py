@@ -88,6 +88,7 @@ def summarize(rows:list[dict], seconds:float) -> dict:
     tenth = max(1, len(rows) // 10)
     ends = dict(reward_first=_mean(rows[:tenth], 'reward'), reward_last=_mean(rows[-tenth:], 'reward'))
     whole = {name: _mean(rows, name) for name in ('zero_variance', 'truncated', 'logprob_gap')}
+    if rows and 'rollouts' in rows[-1]: whole['rollouts'] = round(rows[-1]['rollouts'])
     return dict(steps=len(rows)) | ends | whole | dict(seconds=round(seconds, 1))
 
 # %% ../../nbs/09_train/train.ipynb #64472241
@@ -120,10 +121,11 @@ def _newest_whole(work):
     return saved
 
 def last_checkpoint(work:Path) -> str|None:
-    "The newest whole checkpoint; the log ends with it."
+    "The newest whole checkpoint; the log and the examinations end with it."
     saved = _newest_whole(work)
-    kept = [r for r in read_log(work/'log.jsonl') if r['step'] <= step_of(saved)]
-    write_jsonl(work/'log.jsonl', kept)
+    for name in ('log.jsonl', 'validation.jsonl'):
+        kept = [r for r in read_log(work/name) if r['step'] <= step_of(saved)]
+        write_jsonl(work/name, kept)
     return saved
 
 # %% ../../nbs/09_train/train.ipynb #997cc122
