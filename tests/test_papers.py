@@ -70,7 +70,8 @@ TASK = Task('sums', 'Add.', 'The result after ####.', 'number')
 def test_without_the_mark_an_answer_is_lenient_only(answer):
     student = Says(answer)
     done = evaluate(TASK, student, SUM)
-    assert (done.accuracy, done.readings) == (0, dict(strict=0, lenient=1)) and student.asked == 1
+    assert (done.accuracy, done.readings) == (0, dict(strict=0, lenient=1))
+    assert student.asked == 2, 'sampled and greedy; no second time for the other reading'
     done = evaluate(TASK, Says(answer), SUM, settings=Evaluate(strict=False))
     assert (done.accuracy, done.readings) == (1, dict(lenient=1, strict=0))
     assert score(TASK, Says(answer), SUM, n=4)[0].pass_rate == 0
@@ -142,15 +143,16 @@ class Chatty:
 def test_the_trainer_asks_as_the_stages_do(monkeypatch, tmp_path, template, read):
     trl = pytest.importorskip('trl')
     from synthrl.train import lanes
-    task, seen = replace(TASK, prompt='{input}', template=template), {}
+    task = replace(TASK, prompt='{input}', template=template)
     class Trainer:
         vllm_generation = SimpleNamespace()
-        def __init__(self, train_dataset, **kw): seen['prompts'] = train_dataset['prompt']
+        def __init__(self, **kw): pass
         def remove_callback(self, callback): pass
     monkeypatch.setattr(trl, 'GRPOTrainer', Trainer)
     monkeypatch.setattr(lanes, 'reward', lambda task, strict=False: None)
-    lanes.make_trainer(task, None, Chatty(), [replace(SUM[0], input='q')]*4, GRPO(steps=1), tmp_path, 0, 512)
-    assert set(seen['prompts']) == {read}
+    asked = replace(SUM[0], input='q')
+    trainer = lanes.make_trainer(task, None, Chatty(), [asked], None, GRPO(steps=1), tmp_path, 0, 512, 1)
+    assert trainer.rows[asked.id]['prompt'] == read
 
     student = Says('7')
     ask_student(task, student, ['q'])

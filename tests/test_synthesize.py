@@ -155,7 +155,7 @@ def test_exactly_n_with_every_kind_of_bad_reply(held):
     assert len(wrong) <= 1, wrong
 
 
-@pytest.mark.parametrize('wrong', [dict(n=0), dict(votes=0), dict(min_agreement=0), dict(min_agreement=1.5),
+@pytest.mark.parametrize('wrong', [dict(n=0), dict(votes=-1), dict(min_agreement=0), dict(min_agreement=1.5),
                                    dict(duplicate=1), dict(temperature=-.1), dict(extra=-1), dict(seed=.5)])
 def test_a_setting_out_of_its_range_is_one_line(wrong):
     (name, value), = wrong.items()

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['in_words', 'stage_in_words', 'meanings', 'percent', 'points', 'number', 'value']
 
-# %% ../../nbs/11_report/words.ipynb #03dd6663
+# %% ../../nbs/11_report/words.ipynb #329dc87a
 import functools
 
 from fastcore.docments import docments
@@ -17,15 +17,17 @@ from ..synthesize import Synthesis
 from ..train import GRPO
 from ..train.sft import SFT
 
-# %% ../../nbs/11_report/words.ipynb #016582e8
+# %% ../../nbs/11_report/words.ipynb #0548967d
 STAGE_WORDS = dict(
     passages='passages', initial='initial samples', synth='adapted samples', scored='pass rates',
-    human='human questions', right='right answers to imitate', heldout='pass rates of human questions', train='choice of what to train on',
+    human='human questions', right='right answers to imitate',
+    heldout='pass rates of human questions', train='choice of what to train on',
     model='training', eval='evaluation', figures='pictures')
 
 PART_WORDS = {
     '': 'the run', 'plan': 'who takes part, and how much', 'synthesis': 'writing the samples',
-    'adapt': 'adapting them', 'score': 'pass rates', 'grpo': 'training', 'sft': 'imitation', 'evaluate': 'evaluation'}
+    'adapt': 'adapting them', 'score': 'pass rates', 'grpo': 'training', 'sft': 'imitation',
+    'evaluate': 'evaluation'}
 
 WORDS = dict(
     # what became of the attempts
@@ -39,9 +41,11 @@ WORDS = dict(
     # what the teacher cost
     model='model', calls='calls', cached='replies already paid for', failed='calls that failed',
     prompt_tokens='tokens sent', completion_tokens='tokens received', usd='US dollars',
-    shared='paid together with other runs', usd_at_most='US dollars, at most', without_reply='paid perhaps, without a reply',
+    shared='paid together with other runs', usd_at_most='US dollars, at most',
+    without_reply='paid perhaps, without a reply',
     # training
-    steps='steps', loss_first='loss at the beginning, nats a token', loss_last='loss at the end', reward_first='reward at the beginning', reward_last='reward at the end',
+    steps='steps', loss_first='loss at the beginning, nats a token', loss_last='loss at the end',
+    reward_first='reward at the beginning', reward_last='reward at the end',
     zero_variance='groups whose answers are all right or all wrong', seconds='seconds',
     rollouts='answers made in training', validation_first='accuracy on samples held out, before',
     validation_best='… at best', validation_last='… at the end', best_step='step of the best',
@@ -53,14 +57,14 @@ WORDS = dict(
     heldout='human questions scored too', human='human questions',
     refusals='refusals in a row that stop the run', preset='preset', seed='seed', task='task')
 
-# %% ../../nbs/11_report/words.ipynb #19b20f5b
+# %% ../../nbs/11_report/words.ipynb #0728f71c
 def in_words(key, known=WORDS):
     "A key in its words."
     return known.get(key) or str(key).replace('_', ' ').replace('.', ': ')
 
 def stage_in_words(name): return in_words(name, STAGE_WORDS)
 
-# %% ../../nbs/11_report/words.ipynb #6a887da8
+# %% ../../nbs/11_report/words.ipynb #369dc054
 @functools.cache
 def meanings() -> dict[str, str]:
     "What each setting means, by its dotted name."
@@ -72,7 +76,7 @@ def meanings() -> dict[str, str]:
             if comment: found[f'{part}.{name}'] = comment
     return found
 
-# %% ../../nbs/11_report/words.ipynb #4aca6110
+# %% ../../nbs/11_report/words.ipynb #f807ed33
 def percent(x, digits=1): # a share; digits after the point
     if x is None: return '–'
     return f'{100*x:.{digits}f} %'
@@ -89,7 +93,7 @@ def number(x):
     if isinstance(x, float): return f'{x:,.4g}'
     return f'{x:,}'
 
-# %% ../../nbs/11_report/words.ipynb #267dd730
+# %% ../../nbs/11_report/words.ipynb #6b07cbbe
 def _quartiles(x):
     "Are these the least, three quartiles and the greatest?"
     return len(x) == 5 and set(map(type, x)) == {float} and sorted(x) == x

@@ -9,7 +9,7 @@ __all__ = ['LOGGED', 'log_row', 'log_to', 'read_log', 'summarize', 'open_work', 
            'check_packages', 'check_rewards', 'check_signal', 'expected_silent', 'no_signal', 'preflight', 'hold_out',
            'without']
 
-# %% ../../nbs/09_train/train.ipynb #6a592d2a
+# %% ../../nbs/09_train/train.ipynb #e4e0769e
 import json, shutil, time
 from dataclasses import asdict
 from pathlib import Path
@@ -24,12 +24,12 @@ from .preflight import NoSignal, check_lengths, check_packages, check_rewards, c
 from .preflight import expected_silent, no_signal, preflight
 from .validate import Exams, best_of, examine_at_work, hold_out, take_weights, told, without
 
-# %% ../../nbs/09_train/train.ipynb #3984b415
+# %% ../../nbs/09_train/train.ipynb #a79b4a45
 _all_ = ['GRPO', 'MEMORY', 'ORDERS', 'at_once', 'check_batch', 'count_steps', 'make_order', 'grpo_config',
          'load_trainable', 'make_trainer', 'sync_on_cpu', 'NoSignal', 'check_lengths', 'check_packages',
          'check_rewards', 'check_signal', 'expected_silent', 'no_signal', 'preflight', 'hold_out', 'without']
 
-# %% ../../nbs/09_train/train.ipynb #a8e45f12
+# %% ../../nbs/09_train/train.ipynb #5afcd8f1
 LOGGED = dict(
     reward='reward',                                      # mean over the step's answers, 0..1
     zero_variance='frac_reward_zero_std',                 # share of groups without a gradient
@@ -50,7 +50,7 @@ def log_row(step:int, logs:dict) -> dict:
         if theirs in logs: row[name] = round(logs[theirs], 6)
     return row
 
-# %% ../../nbs/09_train/train.ipynb #7bd23a8e
+# %% ../../nbs/09_train/train.ipynb #ba1ec9e0
 def log_to(path:Path, steps:int):
     "A trainer callback that appends each step's row to `path` and shows a progress bar."
     from transformers import TrainerCallback
@@ -66,7 +66,7 @@ def log_to(path:Path, steps:int):
             panel.show(state.global_step, f" · reward {logs['reward']:.2f}")
     return Log()
 
-# %% ../../nbs/09_train/train.ipynb #7e79a779
+# %% ../../nbs/09_train/train.ipynb #eae9f93e
 def read_log(path:Path) -> list[dict]:
     "The rows of a training log; a last line that was cut off is left out."
     rows = []
@@ -76,7 +76,7 @@ def read_log(path:Path) -> list[dict]:
         except ValueError: break
     return rows
 
-# %% ../../nbs/09_train/train.ipynb #283c6e71
+# %% ../../nbs/09_train/train.ipynb #ac0d9943
 def _mean(rows, name):
     "A column's mean; None where a row has no such figure."
     values = [r.get(name) for r in rows]
@@ -88,9 +88,10 @@ def summarize(rows:list[dict], seconds:float) -> dict:
     tenth = max(1, len(rows) // 10)
     ends = dict(reward_first=_mean(rows[:tenth], 'reward'), reward_last=_mean(rows[-tenth:], 'reward'))
     whole = {name: _mean(rows, name) for name in ('zero_variance', 'truncated', 'logprob_gap')}
+    if rows and 'rollouts' in rows[-1]: whole['rollouts'] = round(rows[-1]['rollouts'])
     return dict(steps=len(rows)) | ends | whole | dict(seconds=round(seconds, 1))
 
-# %% ../../nbs/09_train/train.ipynb #9e7e40b7
+# %% ../../nbs/09_train/train.ipynb #7a49a256
 def open_work(work:Path, asked:dict):
     "The folder of a training under way; one that was begun otherwise is begun again."
     asked, note = json.dumps(asked), work/'asked.json'
@@ -99,7 +100,7 @@ def open_work(work:Path, asked:dict):
     work.mkdir(parents=True, exist_ok=True)
     note.write_text(asked)
 
-# %% ../../nbs/09_train/train.ipynb #49e329a0
+# %% ../../nbs/09_train/train.ipynb #2201cd2b
 def _is_whole(checkpoint):
     "Was the checkpoint written to its end?"
     try: return bool(json.loads((Path(checkpoint)/'trainer_state.json').read_text()))
@@ -120,20 +121,21 @@ def _newest_whole(work):
     return saved
 
 def last_checkpoint(work:Path) -> str|None:
-    "The newest whole checkpoint; the log ends with it."
+    "The newest whole checkpoint; the log and the examinations end with it."
     saved = _newest_whole(work)
-    kept = [r for r in read_log(work/'log.jsonl') if r['step'] <= step_of(saved)]
-    write_jsonl(work/'log.jsonl', kept)
+    for name in ('log.jsonl', 'validation.jsonl'):
+        kept = [r for r in read_log(work/name) if r['step'] <= step_of(saved)]
+        write_jsonl(work/name, kept)
     return saved
 
-# %% ../../nbs/09_train/train.ipynb #65829853
+# %% ../../nbs/09_train/train.ipynb #bd09c2df
 def check_out(out:Path):
     "Refuse to put a model in the place of something else."
     if not out.exists() or (out/'config.json').exists(): return
     if out.is_dir() and not any(out.iterdir()): return
     raise UserError(f'{out}: is there and is no model', 'give another `out`')
 
-# %% ../../nbs/09_train/train.ipynb #75fabbec
+# %% ../../nbs/09_train/train.ipynb #9fa2bde5
 def save_model(trainer, tok, work:Path, out:Path):
     "Merge adapters, save model, tokenizer and logs beside the checkpoints, and move that folder into place."
     net, whole = trainer.model, work/'model'
@@ -152,7 +154,7 @@ def replace_folder(new:Path, out:Path):
     new.rename(out)
     shutil.rmtree(old, ignore_errors=True)
 
-# %% ../../nbs/09_train/train.ipynb #ac9c9a69
+# %% ../../nbs/09_train/train.ipynb #ffbeb544
 def _asked(task, student, samples, settings, seed, curriculum='none', held=()):
     "What a training under way depends on."
     own = asdict(settings)
@@ -161,7 +163,7 @@ def _asked(task, student, samples, settings, seed, curriculum='none', held=()):
     return dict(task=shape, settings=own, student=student, seed=seed, lane=find_lane(), curriculum=curriculum,
                 samples=[s.id for s in samples], held=[s.id for s in held])
 
-# %% ../../nbs/09_train/train.ipynb #e7f2be58
+# %% ../../nbs/09_train/train.ipynb #dbca5d39
 def train(task:Task, student:str,    # a folder, a hub name, or "tiny"
           samples:list[Sample], settings:GRPO=None,
           out='model',               # the folder to make
@@ -192,7 +194,7 @@ def train(task:Task, student:str,    # a folder, a hub name, or "tiny"
     return done | dict(warnings=warned, log=rows)
 
 
-# %% ../../nbs/09_train/train.ipynb #c92bd461
+# %% ../../nbs/09_train/train.ipynb #7e971850
 def _check(student, samples, out):
     "Refuse what is seen to fail before anything is loaded."
     check_packages()
