@@ -7,7 +7,6 @@ __all__ = ['run_settings', 'Run', 'make_passages', 'make_initial', 'make_synth',
            'make_train', 'make_model', 'make_eval', 'make_figures']
 
 # %% ../../nbs/12_run/stages.ipynb #b8d4f952
-import hashlib
 from collections import Counter
 from dataclasses import asdict
 from functools import cached_property
@@ -168,8 +167,8 @@ def _rated(run, samples, use=by_tenth): # what the scores are for
     "The samples with their pass rates."
     def sample(*args, **kw): return run.student().sample(*args, **kw)
     who = f"{run.plan.student} {run.settings['files.student']}"
-    kept = dict(rollouts=run.path/'rollouts.jsonl.gz', who=who)
-    return score(run.task, SimpleNamespace(sample=sample), samples, None, None, use, run.parts['score'], **kept)
+    how = dict(use=use, settings=run.parts['score'], rollouts=run.path/'rollouts.jsonl.gz', who=who)
+    return score(run.task, SimpleNamespace(sample=sample), samples, **how)
 
 def make_scored(run:Run, file:str='synth.jsonl'): # the samples to score
     "Each sample with the student's pass rate on it."
