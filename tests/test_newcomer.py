@@ -59,7 +59,8 @@ def test_any_accepted_answer_is_right(kind, labels, question, answers, right, wr
     for text in right: assert judge(kind, text, s.label, labels, question=question) == 'correct', text
     assert judge(kind, wrong, s.label, labels, question=question) != 'correct'
     assert reward(task)(completions=[*right, wrong], label=[answers]*3, input=[question]*3) == [1, 1, 0]
-    scored, = score(task, Fake(*right, wrong), [s], n=6, method='fixed', rollouts=tmp_path/'rollouts.jsonl.gz')
+    kept = tmp_path/'rollouts.jsonl.gz'
+    scored, = score(task, Fake(*right, wrong), [s], n=6, method='fixed', rollouts=kept)
     assert scored.pass_rate == pytest.approx(4/6)
     assert [x.solved for x in find_solved(task, Fake(*right, wrong), [s, s, s])] == [True, True, False]
     base = evaluate(task, Fake(right[0], wrong, wrong), [s]*3)

@@ -8,7 +8,8 @@ import pytest
 
 from synthrl.score import Score, read_rollouts, score
 from synthrl.score.sequential import sequential
-from synthrl.select import for_select, select
+from synthrl.select import select
+from synthrl.select.chances import for_select
 from synthrl.student import Completion
 from synthrl.task import Sample, Task, UserError
 
@@ -18,7 +19,7 @@ CHILD = '''
 import random, sys, time
 from types import SimpleNamespace
 from synthrl.score import Score, score
-from synthrl.select import for_select
+from synthrl.select.chances import for_select
 from synthrl.task import Sample, Task, write_samples
 
 folder, method = sys.argv[1:]

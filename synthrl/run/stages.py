@@ -6,8 +6,7 @@
 __all__ = ['run_settings', 'Run', 'make_passages', 'make_initial', 'make_synth', 'make_human', 'make_scored', 'make_heldout',
            'make_train', 'make_model', 'make_eval', 'make_figures']
 
-# %% ../../nbs/12_run/stages.ipynb #853acebb
-import hashlib
+# %% ../../nbs/12_run/stages.ipynb #9eba80de
 from collections import Counter
 from dataclasses import asdict
 from functools import cached_property
@@ -22,8 +21,8 @@ from ..report import draw
 from ..retrieve import Passage, describe_library, library_of
 from .advice import why_no_signal, why_unusable
 from .folder import Job, fingerprint
-from ..score import by_tenth, score
-from ..select import for_select, select
+from ..score import score
+from ..select import select
 from ..student import load_student, model_path
 from ..synthesize import HeldOut, diversity, find_passages, synthesize
 from ..task import Sample, Task, UserError
@@ -32,7 +31,7 @@ from ..teacher import Teacher
 from ..teacher.wire import find_endpoint
 from ..train import NoSignal, hold_out, no_signal, train, without
 
-# %% ../../nbs/12_run/stages.ipynb #3ee59eed
+# %% ../../nbs/12_run/stages.ipynb #37440a83
 _asked = 'description input_format output_format answer labels demos prompt template domains columns'.split()
 
 def run_settings(task:Task, parts:dict, seed:int) -> dict: # parts: see `choose`
@@ -47,7 +46,7 @@ def run_settings(task:Task, parts:dict, seed:int) -> dict: # parts: see `choose`
     found['files.student'] = fingerprint(model_path(plan.student))
     return found | dict(endpoint=find_endpoint(plan.teacher, plan.base_url), seed=seed)
 
-# %% ../../nbs/12_run/stages.ipynb #cabad15a
+# %% ../../nbs/12_run/stages.ipynb #0d749183
 class Run(Job):
     "A run at work: folder, records and settings, and what the stages share."
     def __init__(self, path:Path, task:Task, parts:dict, seed:int=0, budget:dict=None, say=print,
@@ -79,7 +78,7 @@ class Run(Job):
 
     def write(self, name:str, samples:list[Sample]): write_samples(self.path/name, samples)
 
-# %% ../../nbs/12_run/stages.ipynb #084d070c
+# %% ../../nbs/12_run/stages.ipynb #7aeaa3e0
 @patch(as_prop=True)
 def teacher(self:Run) -> Teacher:
     "The teacher, with its store of replies."
@@ -107,7 +106,7 @@ def put_away(self:Run, teacher=False): # the teacher too?
         self._teacher.close()
         self._teacher = None
 
-# %% ../../nbs/12_run/stages.ipynb #4bd504fe
+# %% ../../nbs/12_run/stages.ipynb #2ff10048
 @patch
 def paid(self:Run) -> dict:
     "What the teacher was asked since the last call, for the record of a stage."
@@ -115,7 +114,7 @@ def paid(self:Run) -> dict:
     self._told = now
     return dict(teacher={k: v - before.get(k, 0) for k, v in now.items()})
 
-# %% ../../nbs/12_run/stages.ipynb #df086af8
+# %% ../../nbs/12_run/stages.ipynb #a1a693ae
 def make_passages(run:Run):
     "The library's passages that fit the task, one for each sample to be written."
     cfg, library = run.parts['synthesis'], library_of(run.task)
@@ -124,7 +123,7 @@ def make_passages(run:Run):
     write_jsonl(run.path/'passages.jsonl', map(asdict, found))
     return run.paid()
 
-# %% ../../nbs/12_run/stages.ipynb #f2f8c494
+# %% ../../nbs/12_run/stages.ipynb #49725fd7
 def _passages(run):
     "The passages of an earlier stage."
     path = run.path/'passages.jsonl'
@@ -133,7 +132,7 @@ def _passages(run):
         mend = 'delete the file and run the same command again'
         raise UserError(f'{path}: a line of it is no passage', mend) from None
 
-# %% ../../nbs/12_run/stages.ipynb #aa9ad0c7
+# %% ../../nbs/12_run/stages.ipynb #3ebf99e9
 def make_initial(run:Run):
     "The first samples."
     lost, cfg = Counter(), run.parts['synthesis']
@@ -144,7 +143,7 @@ def make_initial(run:Run):
     run.write('initial.jsonl', samples)
     return run.paid() | dict(attempts=dict(lost), diversity=diversity(samples))
 
-# %% ../../nbs/12_run/stages.ipynb #78d093aa
+# %% ../../nbs/12_run/stages.ipynb #35176232
 def make_synth(run:Run):
     "The first samples and their harder and easier versions."
     lost, first = Counter(), run.read('initial.jsonl')
@@ -154,7 +153,7 @@ def make_synth(run:Run):
     origins = Counter(s.origin for s in samples)
     return run.paid() | dict(attempts=dict(lost), origins=dict(origins))
 
-# %% ../../nbs/12_run/stages.ipynb #d0677dc1
+# %% ../../nbs/12_run/stages.ipynb #6913616a
 def make_human(run:Run):
     "Human questions to train on, none of them from the test set."
     tested = {s.input for s in run.test}
@@ -165,16 +164,17 @@ def make_human(run:Run):
     run.write('human.jsonl', chosen)
     return dict(human=dict(found=len(run.human), in_test=len(run.human) - len(free), taken=len(chosen)))
 
-# %% ../../nbs/12_run/stages.ipynb #7f3b9443
-def _rated(run, samples, use=by_tenth): # what the scores are for
+# %% ../../nbs/12_run/stages.ipynb #1e4dc906
+def _rated(run, samples, use=None): # what the scores are for
     "The samples with their pass rates."
     def sample(*args, **kw): return run.student().sample(*args, **kw)
     who = f"{run.plan.student} {run.settings['files.student']}"
-    kept = dict(rollouts=run.path/'rollouts.jsonl.gz', who=who)
-    return score(run.task, SimpleNamespace(sample=sample), samples, None, None, use, run.parts['score'], **kept)
+    how = dict(use=use, settings=run.parts['score'], rollouts=run.path/'rollouts.jsonl.gz', who=who)
+    return score(run.task, SimpleNamespace(sample=sample), samples, **how)
 
 def make_scored(run:Run, file:str='synth.jsonl'): # the samples to score
     "Each sample with the student's pass rate on it."
+    from synthrl.select.chances import for_select
     use = for_select(run.plan.selected, run.plan.policy, run.parts['score'].n)
     run.write('scored.jsonl', _rated(run, run.read(file), use))
 
@@ -183,7 +183,7 @@ def make_heldout(run:Run):
     some = (run.human or run.test)[:run.plan.heldout]
     run.write('heldout.jsonl', _rated(run, some) if some else [])
 
-# %% ../../nbs/12_run/stages.ipynb #1f105f10
+# %% ../../nbs/12_run/stages.ipynb #4ed8603a
 def make_train(run:Run):
     "The samples to train on, in their order."
     scored, policy = run.read('scored.jsonl'), run.plan.policy
@@ -195,7 +195,7 @@ def make_train(run:Run):
     if why: raise NoSignal(f'plan.policy = {policy}: {why}: {nothing}', 'take another')
     run.write('train.jsonl', chosen)
 
-# %% ../../nbs/12_run/stages.ipynb #67277f88
+# %% ../../nbs/12_run/stages.ipynb #3ffa0c56
 def make_model(run:Run):
     "GRPO; a model folder with its training log, and the samples held out to choose it by."
     run.put_away()
@@ -208,7 +208,7 @@ def make_model(run:Run):
     result.pop('log', None)
     return result
 
-# %% ../../nbs/12_run/stages.ipynb #cad3ae75
+# %% ../../nbs/12_run/stages.ipynb #aa7263bb
 def make_eval(run:Run):
     "Base and trained on the held-out questions, one after the other, the same engine and decoding for both."
     settings = run.parts['evaluate']
@@ -216,7 +216,7 @@ def make_eval(run:Run):
     trained = evaluate(run.task, run.student(run.path/'model'), run.test, settings=settings)
     write_evaluations(run.path/'eval.jsonl', base, trained)
 
-# %% ../../nbs/12_run/stages.ipynb #023a013a
+# %% ../../nbs/12_run/stages.ipynb #6f747ce4
 def make_figures(run:Run):
     "The pictures of what there is, as files."
     (run.path/'figures').mkdir(exist_ok=True)

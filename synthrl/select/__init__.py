@@ -4,14 +4,12 @@
 
 # %% auto #0
 __all__ = ['tie_break', 'select', 'BINS', 'CURRICULA', 'E', 'EM', 'H', 'M', 'POLICIES', 'TRIED_ON', 'UNSCORED', 'bin_of',
-           'curriculum', 'for_bins', 'for_select', 'shares']
+           'curriculum', 'shares']
 
 # %% ../../nbs/08_select/select.ipynb #ccda581d
 import hashlib
 from dataclasses import replace
 
-from ..score.posterior import Posterior
-from .chances import chance_taken, for_bins, for_select
 from .curriculum import BINS, CURRICULA, E, EM, H, M, TRIED_ON
 from .curriculum import bin_of, check_scored, curriculum, shares
 from .policies import DRAWN, POLICIES, UNSCORED
@@ -20,7 +18,7 @@ from ..task.errors import known_name
 
 # %% ../../nbs/08_select/select.ipynb #de64a1a9
 _all_ = ['BINS', 'CURRICULA', 'E', 'EM', 'H', 'M', 'POLICIES', 'TRIED_ON', 'UNSCORED',
-         'bin_of', 'curriculum', 'for_bins', 'for_select', 'shares']
+         'bin_of', 'curriculum', 'shares']
 
 # %% ../../nbs/08_select/select.ipynb #1776306c
 def tie_break(s:Sample, seed:int) -> str:
@@ -41,6 +39,7 @@ def _by_rate(samples, rates, policy, seed, **kw):
 def _posterior(samples):
     "What the counts say; a rate of which no count is known stands for 64 answers."
     asked = [s.rollouts or 64 for s in samples]
+    from synthrl.score.posterior import Posterior
     return Posterior([round(s.pass_rate*k) for s, k in zip(samples, asked)], asked)
 
 def _drawn(samples, seed):
@@ -55,6 +54,7 @@ def _asked_alike(samples): return len({s.rollouts for s in samples}) < 2
 def _by_chance(samples, m, policy, seed, **kw):
     "The `m` that are most likely chosen, in the policy's order of their expected rates."
     posterior = _posterior(samples)
+    from synthrl.select.chances import chance_taken
     chance, many = chance_taken(posterior, m, policy, int(posterior.asked.max()), **kw)
     found, means = (posterior.rates @ chance)[posterior.row].round(9), posterior.mean().tolist()
     rows = sorted((-c, tie_break(s, seed), i) for i, (c, s) in enumerate(zip(found, samples)))
