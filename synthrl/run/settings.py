@@ -65,14 +65,14 @@ PRESETS = dict(
         evaluate = dict(max_tokens=512)),
     # minutes on two cores, with stand-ins for teacher and student: no key, no GPU, no download
     laptop = dict(
-        plan = dict(student='tiny', teacher='tiny', selected=256),
+        plan = dict(student='tiny', teacher='tiny', selected=128),
         synthesis = dict(n=300),
         adapt = dict(answer_tokens=64, strict=False),
-        score = dict(n=16, temperature=.7, top_p=1., max_tokens=64, strict=False),
+        score = dict(n=16, temperature=1., top_p=1., max_tokens=64, strict=False),
         grpo = dict(
-            steps=60, prompts_per_step=8, completions=16, lr=1e-4, kl=0., temperature=1., top_p=1.,
-            strict=False, max_tokens=64, max_length=192, micro_batch=128, save_every=10),
-        evaluate = dict(max_tokens=64, strict=False)))
+            steps=48, prompts_per_step=8, completions=16, lr=1e-4, kl=0., temperature=1., top_p=1.,
+            strict=False, max_tokens=64, max_length=192, micro_batch=128, save_every=12),
+        evaluate = dict(k=8, temperature=1., max_tokens=64, strict=False)))
 
 # %% ../../nbs/12_run/settings.ipynb #609576d2
 def _apply(values, changes):
