@@ -30,7 +30,7 @@ def test_an_update_is_64_answers_in_the_preset_paper():
 
 def test_the_laptop_keeps_its_own():
     laptop = choose('laptop')
-    assert (laptop['score'].temperature, laptop['score'].top_p, laptop['grpo'].top_p) == (.7, 1, 1)
+    assert (laptop['score'].temperature, laptop['score'].top_p, laptop['grpo'].top_p) == (1, 1, 1)
     assert not any(laptop[part].strict for part in ('adapt', 'score', 'grpo', 'evaluate'))
 
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Name', 'PARTS', 'PRESETS', 'Plan', 'setting_names', 'choose']
 
-# %% ../../nbs/12_run/settings.ipynb #464d2374
+# %% ../../nbs/12_run/settings.ipynb #0722153f
 from dataclasses import fields
 from typing import Annotated, Literal
 
@@ -22,7 +22,7 @@ from ..teacher.wire import Address
 from ..train import GRPO, ORDERS, check_batch
 from ..train.sft import SFT
 
-# %% ../../nbs/12_run/settings.ipynb #a827ba2f
+# %% ../../nbs/12_run/settings.ipynb #1dc1c8e3
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), Field(description='a name')]
 
 @settings
@@ -44,7 +44,7 @@ class Plan:
         self.curriculum = known_name(self.curriculum or 'none', ORDERS, 'curriculum')
         known_name(self.policy, POLICIES, 'policy')
 
-# %% ../../nbs/12_run/settings.ipynb #e162531a
+# %% ../../nbs/12_run/settings.ipynb #819babd2
 PARTS = dict(plan=Plan, synthesis=Synthesis, adapt=Adapt, score=Score, grpo=GRPO, sft=SFT, evaluate=Evaluate)
 
 def setting_names() -> list[str]:
@@ -53,7 +53,7 @@ def setting_names() -> list[str]:
     for part, cls in PARTS.items(): names += [f'{part}.{f.name}' for f in fields(cls)]
     return names
 
-# %% ../../nbs/12_run/settings.ipynb #60ce5414
+# %% ../../nbs/12_run/settings.ipynb #44b632c9
 PRESETS = dict(
     # paper 1 as its code has it: a 7B student, 110 GPU-hours on five A100s
     paper = dict(),
@@ -69,18 +69,18 @@ PRESETS = dict(
         evaluate = dict(max_tokens=512)),
     # minutes on two cores, with stand-ins for teacher and student: no key, no GPU, no download
     laptop = dict(
-        plan = dict(student='tiny', teacher='tiny', selected=256),
+        plan = dict(student='tiny', teacher='tiny', selected=128),
         synthesis = dict(n=300),
         adapt = dict(answer_tokens=64, strict=False),
-        score = dict(n=16, temperature=.7, top_p=1., max_tokens=64, strict=False),
+        score = dict(n=16, temperature=1., top_p=1., max_tokens=64, strict=False),
         grpo = dict(
-            steps=60, prompts_per_step=8, completions=16, lr=1e-4, kl=0., temperature=1., top_p=1.,
-            strict=False, max_tokens=64, max_length=192, micro_batch=128, save_every=10,
-            validate_every=0), # sixty steps are soon over, and the examinations would cost ten of them
+            steps=48, prompts_per_step=8, completions=16, lr=1e-4, kl=0., temperature=1., top_p=1.,
+            strict=False, max_tokens=64, max_length=192, micro_batch=128, save_every=12,
+            validate_every=0), # fifty steps are soon over, and the examinations would cost ten of them
         sft = dict(lr=3e-4),
-        evaluate = dict(max_tokens=64, strict=False)))
+        evaluate = dict(k=8, temperature=1., max_tokens=64, strict=False)))
 
-# %% ../../nbs/12_run/settings.ipynb #934c0d64
+# %% ../../nbs/12_run/settings.ipynb #a7cc4dd7
 def _apply(values, changes):
     "Put dotted settings into the values of their parts."
     known = setting_names()
@@ -101,7 +101,7 @@ def _values(preset, seed, changes):
     _hand_on(values, seed)
     return values
 
-# %% ../../nbs/12_run/settings.ipynb #e41d20ee
+# %% ../../nbs/12_run/settings.ipynb #d3fa6317
 def choose(preset:str='paper', # one of `PRESETS`
            seed:int=0,         # of every stage that is given none of its own
            **changes) -> dict: # dotted settings over the preset's, such as {'plan.selected': 20}

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['OPERATIONS', 'TEACHER', 'HELD_OUT', 'NOUNS', 'NAMES', 'OTHER_NOUNS', 'OTHER_NAMES', 'Problem', 'steps_text', 'worked',
-           'in_range', 'a_step', 'a_problem', 'say', 'read_sentence', 'read', 'held_out']
+           'in_range', 'a_step', 'a_problem', 'harder', 'first_steps', 'say', 'read_sentence', 'read', 'held_out']
 
 # %% ../../nbs/tiny/problems.ipynb #a194a624
 import operator, random, re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # %% ../../nbs/tiny/problems.ipynb #4f3ba279
 OPERATIONS = {'+': operator.add, '-': operator.sub, '*': operator.mul}
@@ -64,6 +64,16 @@ def a_problem(rng:random.Random, n:int, # how many steps
         steps = [a_step(rng) for _ in range(n)]
         p = Problem(start, steps, rng.choice(nouns), rng.choice(names))
         if in_range(p): return p
+
+def harder(p:Problem, rng:random.Random) -> Problem:
+    "The problem with a step more."
+    while True:
+        q = replace(p, steps=[*p.steps, a_step(rng)])
+        if in_range(q): return q
+
+def first_steps(p:Problem, n:int) -> Problem:
+    "The problem without what happens after `n` steps."
+    return replace(p, steps=p.steps[:n])
 
 # %% ../../nbs/tiny/problems.ipynb #0d66674b
 TEACHER = {
@@ -163,7 +173,7 @@ def held_out(seed:int=2026, n:int=500) -> tuple[list[dict], list[dict]]:
     "(test rows, train rows): distinct questions in the held-out wording, `n` each."
     rng, rows = random.Random(seed), {}
     while len(rows) < 2*n:
-        steps = rng.choices((1, 2, 3), (2, 9, 9))[0]
+        steps = rng.choices((1, 2, 3, 4), (2, 7, 7, 4))[0]
         p = a_problem(rng, steps, OTHER_NOUNS, OTHER_NAMES)
         question = say(p, HELD_OUT, rng)
         rows[question] = dict(input=question, output=worked(p), answer=str(p.answer))
