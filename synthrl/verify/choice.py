@@ -54,7 +54,7 @@ _said = re.compile(r"""
     (?:\b(?:choose|select|pick|option|choice|letter|say|go\swith|it\sis|it['’]s|so|hence|thus|therefore
         |leaves|leaving|be|definitely)\b(?:\sis)?[,:]?[\s*:"'`(\[]{1,4}|(?<!不)[选選][择擇]?\s?)@ # I choose B
     |[(\[]@[)\]]                                                                        # (B)
-    |(?:\A|\n)[\s*(\[-]*@(?:[.):*\],]|\s[-–—]\s|\s*(?:\n|\Z))                           # B. Pancreas
+    |(?:\A|\n)[ \t*(\[-]*@(?:[.):*\],]|\s[-–—]\s|\s*(?:\n|\Z))                           # B. Pancreas
     |(?:\bis|:)\s["'`*]*@[.!"'`}*\s]*\Z                                                 # the diagnosis is B.
     |(?:\A|[.,:;!?\n(]\s{0,2}|\b(?:that|and|but|while|because|only|so|think)\s)[*(\[]{0,3}@[)\]*]{0,3}\s
         (?:remains\b|(?:is|seems|must\sbe)\s(?:the\s|most\s)*(?:correct|right|best|answer|likely))

@@ -19,8 +19,8 @@ _number = re.compile(r'''(?=[-+.\d$£€¥₹\\mn])                   # what one
     (?:\\?[$£€¥₹]\s?(?P<sign2>-)?)?                              # money
     (?<![A-Za-z0-9_.^])(?<!\^\{)                                 # no part of a word, no exponent: H2O, m^2
     (?:(?P<whole>\d{1,9})[ ](?:and[ ])?(?=\d{1,9}/\d))?          # 2 1/2
-    (?P<int>\d{1,3}(?P<sep>[,\u2009'_])\d{3}(?:(?P=sep)\d{3})*(?!(?P=sep)?\d)
-        |\d{1,3}(?:[ ]\d{3}){2,}(?![ ]?\d)|\d+)?                # 1,234 or 1 234 567
+    (?P<int>\d{1,3}(?P<sep>[,\u2009'_])\d{3}(?:(?P=sep)\d{3}){0,9}(?!(?P=sep)?\d)
+        |\d{1,3}(?:[ ]\d{3}){2,9}(?![ ]?\d)|\d+)?                # 1,234 or 1 234 567
     (?P<dec>(?:(?<=\d)|(?<![\w.]))\.\d+|(?<=\d),\d{1,2}(?![,\d]))?(?<=\d)
     (?(dec)|(?:\s?/\s?(?P<below>\d+)(?!\.?\d))?)
     (?P<scale>(?:(?:\s{0,3}(?:hundred|thousand|million|billion|trillion)|(?<=\d)(?-i:k))\b)*)
