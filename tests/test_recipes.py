@@ -193,7 +193,7 @@ def test_the_engines_are_told_before_the_first_stage(go):
     assert not [line for line in said if line.startswith('engines')]        # nothing is left to do
 
 
-ARMS = dict(full={}, fast={'grpo.lr': 1e-3}, random=dict(recipe='random'), highest={'plan.policy': 'highest'})
+ARMS = dict(full={}, fast={'grpo.lr': 1e-3}, random=dict(recipe='random'))
 
 @pytest.fixture
 def compared(go, monkeypatch, tmp_path):
@@ -224,13 +224,12 @@ def test_arms_share_what_they_have_in_common(compared, tmp_path):
     made = made_by(said)
     early = ['passages', 'initial', 'synth', 'scored', 'heldout']
     assert made['full', 0] == [*early, 'train', 'model', 'eval']
-    for arm in ('random', 'highest'):
-        assert made[arm, 0] == made[arm, 1] == ['scored', 'train', 'model']
+    assert made['random', 0] == made['random', 1] == ['scored', 'train', 'model']
     assert made['fast', 0] == made['fast', 1] == ['model'] # all made-up models are alike: one examination
     def bytes_of(arm, seed, name): return (tmp_path/'arms'/arm/f'seed-{seed}'/name).read_bytes()
     for name in ('initial.jsonl', 'synth.jsonl'):
         assert bytes_of('full', 0, name) == bytes_of('random', 0, name) != bytes_of('full', 1, name)
-    assert bytes_of('full', 0, 'train.jsonl') != bytes_of('highest', 0, 'train.jsonl')
+    assert bytes_of('full', 0, 'train.jsonl') != bytes_of('random', 0, 'train.jsonl')
     assert not list(tmp_path.glob('arms/*/*/teacher.sqlite')) and (tmp_path/'arms'/'teacher.sqlite').exists()
     assert table.seeds(*ARMS) == [0, 1]
     assert table.between('random', 'full').accuracy == 0 and not table.between('random', 'full').shown
@@ -249,16 +248,14 @@ def test_the_store_gives_every_arm_the_same_replies(compared, tmp_path):
 
 
 def test_a_comparison_that_was_stopped_goes_on(compared, tmp_path):
-    "Stopped before its seventh run: the six that are there are skipped, and nothing of them is made again."
-    with pytest.raises(KeyboardInterrupt): compared(stop=('random', 1))
+    "Stopped before its fourth run: the three that are there are skipped, and nothing of them is made again."
+    two = dict(full={}, fast=ARMS['fast'])
+    with pytest.raises(KeyboardInterrupt): compared(two, stop=('fast', 1))
     first = (tmp_path/'arms'/'full'/'seed-1'/'eval.jsonl').stat().st_mtime_ns
-    table, said, students = compared()
-    made = made_by(said)
-    assert [made[arm, seed] for arm, seed, _ in said[:6]] == [[]]*6
-    assert made['random', 1] == ['scored', 'train', 'model']
+    table, said, students = compared(two)
+    assert list(made_by(said).values()) == [[], [], [], ['model']] and students == []
     assert (tmp_path/'arms'/'full'/'seed-1'/'eval.jsonl').stat().st_mtime_ns == first
-    again, _, students = compared()
-    assert students == [] and repr(again) == repr(table)
+    assert table.seeds('full', 'fast') == [0, 1] and table.failed == {}
 
 
 def test_an_arm_that_fails_is_told(compared):
