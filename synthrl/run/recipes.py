@@ -93,7 +93,7 @@ RECIPES = dict(
     random=Recipe('paper 1 with samples chosen by lot', _adapted + _learn, {'plan.policy': 'random'}),
     shuffled_rewards=Recipe(
         'the control: paper 1 with rewards that say nothing', _adapted + _learn,
-        {'grpo.shuffle_rewards': True}))
+        {'grpo.shuffle_rewards': True, 'grpo.validate_every': 0}))
 
 # %% ../../nbs/12_run/recipes.ipynb #5460a190
 def why_left_out(task:Task, stage:Stage) -> str:
