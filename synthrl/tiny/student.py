@@ -7,12 +7,12 @@ __all__ = ['OVERDONE', 'WAYS', 'LENGTHS', 'hurried', 'short', 'careful', 'last_s
            'said', 'bare', 'a_text', 'a_chain', 'texts', 'make_tokenizer', 'make_model', 'to_batch', 'batches', 'pace',
            'pretrain']
 
-# %% ../../nbs/tiny/student.ipynb #00000003
+# %% ../../nbs/tiny/student.ipynb #5d1e2875
 import json, math, random
 from functools import cache
 from .problems import *
 
-# %% ../../nbs/tiny/student.ipynb #00000006
+# %% ../../nbs/tiny/student.ipynb #5de8bbc8
 OVERDONE = {1: .25, 2: .06}  # how often the careful way takes a step too many, by the steps there are
 
 def hurried(p:Problem, rng:random.Random) -> str: return f'It is {steps_text(first_steps(p, 1))}.'
@@ -23,7 +23,7 @@ def careful(p:Problem, rng:random.Random) -> str:
     if rng.random() < OVERDONE.get(len(p.steps), 0): p = harder(p, rng)
     return f'Work out:\n{worked(p)}'
 
-# %% ../../nbs/tiny/student.ipynb #00000009
+# %% ../../nbs/tiny/student.ipynb #5dbccb63
 WAYS = {hurried: (68, 48, 24), short: (22, 26, 26), careful: (10, 26, 50)} # percent, for each last sentence
 LENGTHS = 15, 25, 27, 18, 10, 5                                            # percent of one step, two, …
 
@@ -37,7 +37,7 @@ def a_way(rng:random.Random, last:int, ways:dict=WAYS):
     weights = [percent[last] for percent in ways.values()]
     return rng.choices(list(ways), weights)[0]
 
-# %% ../../nbs/tiny/student.ipynb #7a1c0001
+# %% ../../nbs/tiny/student.ipynb #a9454b5a
 def worked_out(p:Problem, rng:random.Random) -> str: return worked(p)
 def all_steps(p:Problem, rng:random.Random) -> str: return steps_text(p)
 def said(p:Problem, rng:random.Random) -> str: return f'It is {p.answer}.'
@@ -57,7 +57,7 @@ def a_chain(rng:random.Random) -> tuple[str, str]:
     "('', text): six sums in a row about nothing."
     return '', ' ' + steps_text(a_problem(rng, 6, NOUNS, NAMES))
 
-# %% ../../nbs/tiny/student.ipynb #7a1c0002
+# %% ../../nbs/tiny/student.ipynb #59d97aa2
 @cache
 def _kept_apart():
     "The held-out questions, as a prompt has them."
@@ -72,7 +72,7 @@ def texts(rng:random.Random, n:int, chains:float=0, **kind) -> list[tuple[str, s
         if text[0] not in _kept_apart(): out.append(text)
     return out
 
-# %% ../../nbs/tiny/student.ipynb #0000000d
+# %% ../../nbs/tiny/student.ipynb #29324cae
 def make_tokenizer(lines:list[str], size:int=1024):
     "A byte-level BPE of the Qwen2 kind, trained on `lines`."
     from transformers import Qwen2Tokenizer
@@ -88,7 +88,7 @@ def make_tokenizer(lines:list[str], size:int=1024):
     merges = list(map(tuple, model['merges']))
     return Qwen2Tokenizer(vocab=model['vocab'], merges=merges, pad_token=end, eos_token=end)
 
-# %% ../../nbs/tiny/student.ipynb #00000010
+# %% ../../nbs/tiny/student.ipynb #fae4a819
 def make_model(tok, seed:int=0):
     "A Qwen2 with random weights: 4 layers, width 192, 2 million parameters."
     import torch
@@ -101,7 +101,7 @@ def make_model(tok, seed:int=0):
         eos_token_id=tok.eos_token_id, pad_token_id=tok.pad_token_id)
     return Qwen2ForCausalLM(config)
 
-# %% ../../nbs/tiny/student.ipynb #00000013
+# %% ../../nbs/tiny/student.ipynb #9f9fbe49
 def to_batch(pairs:list, # (ids of the prompt, ids of the answer) of each text
              eos:int):   # what fills a shorter text up
     "Token ids and labels (int64, texts × length); labels are -100 outside the answer."
@@ -115,7 +115,7 @@ def to_batch(pairs:list, # (ids of the prompt, ids of the answer) of each text
         labels[i, len(q):end] = torch.tensor(a)
     return ids, labels
 
-# %% ../../nbs/tiny/student.ipynb #5b0c0002
+# %% ../../nbs/tiny/student.ipynb #fdc74838
 def batches(tok, rng:random.Random, n:int, size:int, chains:float=0, pool:int=20, **kind):
     "`n` batches of `size` texts; texts of like length go together, `pool` batches at a time."
     def ids(text): return tok(text)['input_ids']
@@ -125,12 +125,12 @@ def batches(tok, rng:random.Random, n:int, size:int, chains:float=0, pool:int=20
         for i in rng.sample(range(pool), pool):
             yield to_batch(pairs[i*size:(i + 1)*size], tok.eos_token_id)
 
-# %% ../../nbs/tiny/student.ipynb #5b0c0003
+# %% ../../nbs/tiny/student.ipynb #72229e58
 def pace(step:int, steps:int) -> float:
     "The learning rate of a step as a share of the highest: a warm-up of 100 steps, then a cosine."
     return min(1, (step + 1)/100)*(.51 + .49*math.cos(math.pi*step/steps))
 
-# %% ../../nbs/tiny/student.ipynb #5b0c0021
+# %% ../../nbs/tiny/student.ipynb #1dd80b5e
 def _begin(start, rng, seed, **kind):
     "Tokenizer and model to go on from; new ones where there are none."
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -153,7 +153,7 @@ def _step(model, optimizer, ids, labels):
     optimizer.zero_grad()
     return loss.item()
 
-# %% ../../nbs/tiny/student.ipynb #00000014
+# %% ../../nbs/tiny/student.ipynb #a0a4d707
 def pretrain(out, start=None,             # a folder to go on from; None makes a new model
              chains:float=0,              # share of texts that are sums in a row
              seed:int=0,
