@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 # gives one of them all of these: there is never more than one engine at a time. The other one does the rest.
 ENGINES = 'test_engines', 'test_run', 'test_teacher_vllm', 'test_train'
 
+@pytest.hookimpl(tryfirst=True) # before xdist looks for the groups
 def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.stem in ENGINES: item.add_marker(pytest.mark.xdist_group('engines'))

@@ -206,7 +206,7 @@ def test_budget(here, synthrl):
     (['--set', 'synthesis.duplicate=1'], ['synthesis.duplicate = 1', 'between 0 and 1']),
     (['--set', 'score.temperature=nan'], ['score.temperature = nan', '0 or more']),
     (['--set', 'plan.backend=vlm'], ['plan.backend = vlm', 'one of auto, vllm']),
-    (['--set', 'plan.selected=0'], ['plan.selected = 0', 'a whole number, 1 or more; 256 is the default']),
+    (['--set', 'plan.selected=0'], ['plan.selected = 0', 'a whole number, 1 or more; 128 is the default']),
     (['--set', 'grpo.completions=1'], ['completions = 1', 'two answers']),
     (['--set', 'seed=3'], ['seed', 'no setting']),
     (['--seed', '-1'], ['seed = -1']),

@@ -41,7 +41,6 @@ def go(monkeypatch, tmp_path):
     def train(task, student, samples, settings, out, seed, say, curriculum='none', held=()):
         Path(out).mkdir(exist_ok=True)
         (Path(out)/'log.jsonl').write_text('')
-        (Path(out)/'made_from.json').write_text(json.dumps([[s.id for s in samples], repr(settings), seed]))
         return dict(steps=1, seconds=0., seed=seed, log=[])
 
     for name in ('check_packages', 'check_hub', 'find_backend'):
@@ -99,25 +98,6 @@ def test_synthetic_and_back(go, tmp_path):
     assert {name: (tmp_path/'out'/name).read_bytes() for name in first} == first
 
 
-def test_changed_settings_redo_what_depends_on_them(go, tmp_path):
-    out = tmp_path/'out'
-    def files(): return {name: (out/f'{name}.jsonl').read_bytes() for name in STEPS[:6]}
-    def skipped(said): return sum('skipped' in line for line in said)
-    go(until='train')
-    first, fewer = files(), {'plan.selected': 3}
-    _, said, _ = go(until='train', **fewer)
-    redone = [f'{stage:9} is done again, changed: plan.selected' for stage in ('scored', 'train')]
-    assert skipped(said) == 4 and not set(redone) - set(said)  # how often one is asked hangs on the selection
-    assert all(files()[name] == first[name] for name in ('initial', 'synth'))
-    assert len(read_samples(out/'train.jsonl')) == 3
-    kept = (out/'scored.jsonl').read_text().splitlines()[2:]
-    (out/'scored.jsonl').write_text('\n'.join(kept) + '\n')           # a person takes two samples out
-    _, said, _ = go(until='train', **fewer)
-    assert 'train     is done again, changed: scored.jsonl' in said and skipped(said) == 5
-    _, said, _ = go(until='train', seed=1)
-    assert not skipped(said) and files()['initial'] != first['initial']
-
-
 @pytest.mark.parametrize('recipe', list(RECIPES))
 def test_each_recipe_alone(go, recipe):
     s, said, _ = go(recipe=recipe, until='train')
@@ -132,7 +112,8 @@ def test_answers_are_imitated(go, tmp_path):
     shown, = go.imitated
     assert len(shown) == 6 and {x.origin for x in shown} == {'human'} and all(x.output for x in shown)
     s, said, _ = go(recipe='rft', **{'sft.answers': 1})
-    assert done(said)[-6:] == ['heldout', 'train', 'right', 'model', 'eval', 'figures']
+    made = done(said) # the made-up model is the same file, so its examination holds
+    assert made[-5:] == ['heldout', 'train', 'right', 'model', 'figures']
     chosen, right = (read_samples(tmp_path/'out'/f'{name}.jsonl') for name in ('train', 'right'))
     assert [x.input for x in right] == [x.input for x in chosen] == [x.input for x in go.imitated[1]]
     assert [x.output for x in right] == [f'#### {x.answer}' for x in chosen]

@@ -37,7 +37,8 @@ def watched():
     class Watched(plain()):
         def compute_loss(self, model, inputs, *args, **kw):
             texts = self.processing_class.batch_decode(inputs['prompt_ids'], skip_special_tokens=True)
-            asked.append(sorted({s.id for s in samples for text in texts if s.input in text}))
+            groups = {s.id: sum(s.input in text for text in texts)//8 for s in samples}
+            asked.append(sorted(name for name, n in groups.items() for _ in range(n)))
             if len(asked) == stop: raise KeyboardInterrupt
             return super().compute_loss(model, inputs, *args, **kw)
     return Watched
@@ -90,12 +91,12 @@ def rows(folder):
 
 @pytest.fixture(scope='module')
 def four(tmp_path_factory):
-    "With LoRA, of all weights by the whole distribution, by half of it, and in an order."
+    "With LoRA, of all weights by the whole distribution, by part of it, and in an order."
     folder = tmp_path_factory.mktemp('four')
     # LoRA goes first: after a training of all weights Unsloth makes no adapters in the same process
     classic = dict(curriculum='classic', steps=8, validate_every=4, patience=9)
     lora = dict(lora_rank=8, lr=1e-2)
-    jobs = ('lora', lora), ('whole', {}), ('half', dict(top_p=.5)), ('classic', classic)
+    jobs = ('lora', lora), ('whole', {}), ('part', dict(top_p=.8)), ('classic', classic)
     made, _ = finish(start(folder, *jobs))
     return folder, made
 
@@ -115,8 +116,8 @@ def test_all_weights(four):
 def test_part_of_the_distribution(four):
     "top_p reaches the rollouts: vLLM's probabilities are higher than the trainer's, by what was left out."
     folder, (_, _, done, _) = four
-    assert .01 < done['logprob_gap'] <= .70, 'ln 2 is .69'
-    assert changed(folder/'half'), 'the correction leaves something of the gradient'
+    assert .002 < done['logprob_gap'] <= .23, '-ln .8 is .223; by the whole distribution it is .0001'
+    assert changed(folder/'part'), 'the correction leaves something of the gradient'
 
 
 def small_pool():
