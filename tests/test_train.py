@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from synthrl.select import curriculum
 from synthrl.task import data_path, read_samples
 
 def needs(*packages):
@@ -132,9 +133,11 @@ def test_a_curriculum_reaches_the_loss(four):
     "Paper 2's classic over eight steps: easy, then medium, then hard, and none of those held out."
     _, (*_, done) = four
     pool = small_pool()
-    rates = [sorted(pool[i].pass_rate for i in step) for step in done['asked']]
-    easy, medium, hard = [.9]*4, [.5]*4, [.2]*4
-    assert rates == [easy, easy, [.5, .9, .9, .9], medium, medium, [.2, .5, .5, .5], hard, hard]
+    left = [s for s in pool.values() if s.id not in done['held']]
+    order = curriculum(left, 'classic', steps=8, batch=4, seed=1)
+    assert done['asked'] == [sorted({s.id for s in step}) for step in order]
+    levels = [{pool[i].pass_rate for i in step} for step in done['asked']]
+    assert levels == [{.9}, {.9}, {.5, .9}, {.5}, {.5}, {.2, .5}, {.2}, {.2}]
     assert len(done['held']) == 6 and not set(done['held']) & {i for step in done['asked'] for i in step}
 
 
