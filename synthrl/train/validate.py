@@ -81,7 +81,7 @@ def chance(before:dict, after:dict) -> float: # right answers by question
     from scipy import stats
     gains = np.array([after[i] - before[i] for i in before])
     gains = gains[gains != 0]
-    if not len(gains): return 1.
+    if len(gains) < 2: return 1.
     how = dict(permutation_type='samples', alternative='greater', n_resamples=999, rng=0)
     return float(stats.permutation_test((gains,), np.mean, **how).pvalue)
 
