@@ -64,6 +64,16 @@ def broken():
         found += [(path.relative_to(root), link) for link in links(text) if not (path.parent/link).exists()]
     return found
 
+def machine_paths():
+    "Stored outputs that name a folder of the machine they were made on, as (page, what it names)."
+    homes = re.compile(r'site-packages|/(?:home|root|work|check|tmp|Users)/\w[^\s"\\\\]*')
+    found = []
+    for page in pages():
+        for cell in json.loads(page.read_text(encoding='utf-8'))['cells']:
+            outputs = json.dumps(cell.get('outputs', []))
+            found += [(page.relative_to(root), place) for place in homes.findall(outputs)]
+    return found
+
 def check_links():
     "What `links` takes for one, and what not."
     for text, found in {'see [a](../b.ipynb#part)': ['../b.ipynb'], '![x](images/a.png)': ['images/a.png'],
@@ -78,6 +88,7 @@ def main():
     wrong = [f'{path}: not what its notebook gives; {mend}' for path in stale()]
     wrong += [f'synthrl/{m}: no notebook exports it' for m in orphans()]
     wrong += [f'{path}: the link {link} leads nowhere' for path, link in broken()]
+    wrong += [f'{path}: an output names {place}, which is of this machine' for path, place in machine_paths()]
     if (root/'README.md').read_text(encoding='utf-8') != readme():
         wrong.append('README.md: not what nbs/index.ipynb gives; run tests/notebooks_agree.py --write')
     for line in wrong: print(line, file=sys.stderr)

@@ -9,7 +9,7 @@ __all__ = ['LOGGED', 'log_row', 'log_to', 'read_log', 'summarize', 'open_work', 
            'check_packages', 'check_rewards', 'check_signal', 'expected_silent', 'no_signal', 'preflight', 'hold_out',
            'without']
 
-# %% ../../nbs/09_train/train.ipynb #e4e0769e
+# %% ../../nbs/09_train/train.ipynb #d370126d
 import json, shutil, time
 from dataclasses import asdict
 from pathlib import Path
@@ -24,12 +24,12 @@ from .preflight import NoSignal, check_lengths, check_packages, check_rewards, c
 from .preflight import expected_silent, no_signal, preflight
 from .validate import Exams, best_of, examine_at_work, hold_out, take_weights, told, without
 
-# %% ../../nbs/09_train/train.ipynb #a79b4a45
+# %% ../../nbs/09_train/train.ipynb #4b360dbb
 _all_ = ['GRPO', 'MEMORY', 'ORDERS', 'at_once', 'check_batch', 'count_steps', 'make_order', 'grpo_config',
          'load_trainable', 'make_trainer', 'sync_on_cpu', 'NoSignal', 'check_lengths', 'check_packages',
          'check_rewards', 'check_signal', 'expected_silent', 'no_signal', 'preflight', 'hold_out', 'without']
 
-# %% ../../nbs/09_train/train.ipynb #5afcd8f1
+# %% ../../nbs/09_train/train.ipynb #4d2d67b2
 LOGGED = dict(
     reward='reward',                                      # mean over the step's answers, 0..1
     zero_variance='frac_reward_zero_std',                 # share of groups without a gradient
@@ -50,7 +50,7 @@ def log_row(step:int, logs:dict) -> dict:
         if theirs in logs: row[name] = round(logs[theirs], 6)
     return row
 
-# %% ../../nbs/09_train/train.ipynb #ba1ec9e0
+# %% ../../nbs/09_train/train.ipynb #a0779948
 def log_to(path:Path, steps:int):
     "A trainer callback that appends each step's row to `path` and shows a progress bar."
     from transformers import TrainerCallback
@@ -66,7 +66,7 @@ def log_to(path:Path, steps:int):
             panel.show(state.global_step, f" · reward {logs['reward']:.2f}")
     return Log()
 
-# %% ../../nbs/09_train/train.ipynb #eae9f93e
+# %% ../../nbs/09_train/train.ipynb #d2d43d07
 def read_log(path:Path) -> list[dict]:
     "The rows of a training log; a last line that was cut off is left out."
     rows = []
@@ -76,7 +76,7 @@ def read_log(path:Path) -> list[dict]:
         except ValueError: break
     return rows
 
-# %% ../../nbs/09_train/train.ipynb #ac0d9943
+# %% ../../nbs/09_train/train.ipynb #3ae19d88
 def _mean(rows, name):
     "A column's mean; None where a row has no such figure."
     values = [r.get(name) for r in rows]
@@ -91,7 +91,7 @@ def summarize(rows:list[dict], seconds:float) -> dict:
     if rows and 'rollouts' in rows[-1]: whole['rollouts'] = round(rows[-1]['rollouts'])
     return dict(steps=len(rows)) | ends | whole | dict(seconds=round(seconds, 1))
 
-# %% ../../nbs/09_train/train.ipynb #7a49a256
+# %% ../../nbs/09_train/train.ipynb #80da7274
 def open_work(work:Path, asked:dict):
     "The folder of a training under way; one that was begun otherwise is begun again."
     asked, note = json.dumps(asked), work/'asked.json'
@@ -100,7 +100,7 @@ def open_work(work:Path, asked:dict):
     work.mkdir(parents=True, exist_ok=True)
     note.write_text(asked)
 
-# %% ../../nbs/09_train/train.ipynb #2201cd2b
+# %% ../../nbs/09_train/train.ipynb #c5b7b4ae
 def _is_whole(checkpoint):
     "Was the checkpoint written to its end?"
     try: return bool(json.loads((Path(checkpoint)/'trainer_state.json').read_text()))
@@ -128,14 +128,14 @@ def last_checkpoint(work:Path) -> str|None:
         write_jsonl(work/name, kept)
     return saved
 
-# %% ../../nbs/09_train/train.ipynb #bd09c2df
+# %% ../../nbs/09_train/train.ipynb #987d1a51
 def check_out(out:Path):
     "Refuse to put a model in the place of something else."
     if not out.exists() or (out/'config.json').exists(): return
     if out.is_dir() and not any(out.iterdir()): return
     raise UserError(f'{out}: is there and is no model', 'give another `out`')
 
-# %% ../../nbs/09_train/train.ipynb #9fa2bde5
+# %% ../../nbs/09_train/train.ipynb #b390b866
 def save_model(trainer, tok, work:Path, out:Path):
     "Merge adapters, save model, tokenizer and logs beside the checkpoints, and move that folder into place."
     net, whole = trainer.model, work/'model'
@@ -154,7 +154,7 @@ def replace_folder(new:Path, out:Path):
     new.rename(out)
     shutil.rmtree(old, ignore_errors=True)
 
-# %% ../../nbs/09_train/train.ipynb #ffbeb544
+# %% ../../nbs/09_train/train.ipynb #919e0eb0
 def _asked(task, student, samples, settings, seed, curriculum='none', held=()):
     "What a training under way depends on."
     own = asdict(settings)
@@ -163,7 +163,7 @@ def _asked(task, student, samples, settings, seed, curriculum='none', held=()):
     return dict(task=shape, settings=own, student=student, seed=seed, lane=find_lane(), curriculum=curriculum,
                 samples=[s.id for s in samples], held=[s.id for s in held])
 
-# %% ../../nbs/09_train/train.ipynb #dbca5d39
+# %% ../../nbs/09_train/train.ipynb #58db4ff9
 def train(task:Task, student:str,    # a folder, a hub name, or "tiny"
           samples:list[Sample], settings:GRPO=None,
           out='model',               # the folder to make
@@ -194,7 +194,7 @@ def train(task:Task, student:str,    # a folder, a hub name, or "tiny"
     return done | dict(warnings=warned, log=rows)
 
 
-# %% ../../nbs/09_train/train.ipynb #7e971850
+# %% ../../nbs/09_train/train.ipynb #ac9b6af5
 def _check(student, samples, out):
     "Refuse what is seen to fail before anything is loaded."
     check_packages()
@@ -224,7 +224,8 @@ def _choose(trainer, exams, say):
     patience = exams.settings.patience
     if not exams.rows or not patience: return
     best, last = best_of(exams.rows)['step'], exams.rows[-1]['step']
-    if exams.over(): say(f'train     ends after step {last}: {patience} examinations without a gain')
+    early = exams.over() and last < trainer.args.max_steps
+    if early: say(f'train     ends after step {last}: {patience} examinations without a gain')
     if best != last: say(f'train     takes the model as it was after step {best}')
     take_weights(trainer.model, exams.weights())
 
