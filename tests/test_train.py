@@ -135,7 +135,7 @@ def test_a_curriculum_reaches_the_loss(four):
     pool = small_pool()
     left = [s for s in pool.values() if s.id not in done['held']]
     order = curriculum(left, 'classic', steps=8, batch=4, seed=1)
-    assert done['asked'] == [sorted({s.id for s in step}) for step in order]
+    assert done['asked'] == [sorted(s.id for s in step) for step in order]
     levels = [{pool[i].pass_rate for i in step} for step in done['asked']]
     assert levels == [{.9}, {.9}, {.5, .9}, {.5}, {.5}, {.2, .5}, {.2}, {.2}]
     assert len(done['held']) == 6 and not set(done['held']) & {i for step in done['asked'] for i in step}
