@@ -49,26 +49,26 @@ def gain(posterior:Posterior, worth:np.ndarray, cap:int) -> np.ndarray: # cap: a
     return best
 
 # %% ../../nbs/07_score/sequential.ipynb #234e15be
-def next_round(right, asked, who, cfg, use): # counts of all; who was asked in this round; settings; what for
-    "Who is asked in the next round, how many answers they have, and how many they will."
-    before = int(asked[who[0]])
+def next_round(right, asked, cfg, use): # counts of all; settings; what for
+    "Who is asked again, and how many answers each of them will have."
     posterior = Posterior(right, asked)
-    worth = gain(posterior, use(posterior), cfg.n)[posterior.row][who]
-    who = who[np.lexsort((who, -worth))][:np.sum(worth > cfg.worth)]    # those who are worth most first
-    left = int(cfg.mean*len(asked) - asked.sum())
-    each = min(ceil(cfg.full/max(1, len(who))), left//max(1, len(who)))
-    more = min(max(cfg.step, each), cfg.n - before)
-    if not more: return who[:0], before, before
-    return np.sort(who[:max(0, left//more)]), before, before + more
+    worth = gain(posterior, use(posterior), cfg.n)[posterior.row]
+    left = int(cfg.mean*len(asked)) - int(asked.sum())
+    many = min(ceil(cfg.full/cfg.step), left//cfg.step)
+    best = np.argsort(-worth, kind='stable')[:many]
+    who = np.sort(best[worth[best] > cfg.worth])
+    if not len(who): return who, asked[who]
+    more = max(cfg.step, min(cfg.full, left)//len(who))
+    return who, np.minimum(asked[who] + more, cfg.n)
 
-def sequential(ask,             # (who, before, until) → how many of the first `until` answers are right
+def sequential(ask,             # (who, until) → of each of them, how many of the first `until` answers are right
                count:int,       # questions
                cfg,             # n, step, full, mean and worth, as in `synthrl.score.Score`
                use=by_tenth) -> tuple: # what the counts are for
     "How many answers of each question are right, and of how many."
     right, asked = np.zeros(count, int), np.zeros(count, int)
-    who, before, until = np.arange(count), 0, min(cfg.step, cfg.n)
+    who, until = np.arange(count), np.full(count, min(cfg.step, cfg.n))
     while len(who):
-        right[who], asked[who] = ask(who, before, until), until
-        who, before, until = next_round(right, asked, who, cfg, use)
+        right[who], asked[who] = ask(who, until), until
+        who, until = next_round(right, asked, cfg, use)
     return right, asked
