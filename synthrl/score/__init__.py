@@ -42,12 +42,12 @@ def _key(task, s) -> str:
     text = json.dumps([task.ask(s.input), s.label])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-def _answers(task, student, samples, n, cfg, seed) -> list[dict]:
+def _answers(task, student, asked, n, cfg, seed) -> list[dict]: # asked: samples by their key
     "`n` judged answers to each sample, as rows."
     how = dict(n=n, temperature=cfg.temperature, top_p=cfg.top_p, max_tokens=cfg.max_tokens, seed=seed)
-    rows, judged = [], ask_and_judge(task, student, samples, cfg.strict, **how)
-    for s, answers in zip(samples, judged):
-        key = _key(task, s)
+    judged = ask_and_judge(task, student, list(asked.values()), cfg.strict, **how)
+    rows = []
+    for (key, s), answers in zip(asked.items(), judged):
         for c, verdict in answers: rows.append(dict(key=key, id=s.id, verdict=verdict.value) | vars(c))
     return rows
 
@@ -57,16 +57,15 @@ def _portions(samples, more, chunk):
     parts = min(len(samples), -(-len(samples)*more//chunk))
     return [samples[i*len(samples)//parts:(i + 1)*len(samples)//parts] for i in range(parts)]
 
-def _fill(task, student, samples, until, cfg, kept):
+def _fill(task, student, keyed, until, cfg, kept): # keyed: (key, sample) pairs
     "Ask until each sample has so many answers."
     short = {}
-    for s in samples:
-        key = _key(task, s)
+    for key, s in keyed:
         have = len(kept[key])
         if have < until: short.setdefault(have, {})[key] = s
-    for have, some in short.items():
+    for have, asked in short.items():
         seed = hashlib.sha256(f'{cfg.seed}:{have}'.encode()).hexdigest()
-        kept.add(_answers(task, student, list(some.values()), until - have, cfg, int(seed, 16) % 2**31))
+        kept.add(_answers(task, student, asked, until - have, cfg, int(seed, 16) % 2**31))
 
 # %% ../../nbs/07_score/score.ipynb #1ec67eab
 def _of(task, cfg, who) -> str:
@@ -88,9 +87,9 @@ def score(task:Task, student,    # anything with `sample`, see synthrl.student
     cfg = settings or Score()
     if n is not None: cfg = replace(cfg, n=n)
     if method is not None: cfg = replace(cfg, method=method)
-    kept, keys = Kept(rollouts, _of(task, cfg, who)), [_key(task, s) for s in samples]
+    kept, keyed = Kept(rollouts, _of(task, cfg, who)), [(_key(task, s), s) for s in samples]
     with Panel('answers scored', _most(cfg)*len(samples)) as panel:
-        ask = _asker(task, student, samples, cfg, kept, keys, panel)
+        ask = _asker(task, student, keyed, cfg, kept, panel)
         right, asked = _counts(ask, len(samples), cfg, use)
     out = []
     for s, r, k in zip(samples, right, asked): out.append(replace(s, pass_rate=r/k, rollouts=k))
@@ -102,16 +101,17 @@ def _most(cfg):
     if cfg.method == 'fixed': return cfg.n
     return min(cfg.n, int(cfg.mean))
 
-def _asker(task, student, samples, cfg, kept, keys, panel):
+def _asker(task, student, keyed, cfg, kept, panel):
     "What asks some of the samples until there are so many answers, and counts the right ones."
-    done = [0]
+    done = 0
     def ask(who, before, until):
-        some = [samples[i] for i in who]
+        nonlocal done
+        some = [keyed[i] for i in who]
         for part in _portions(some, until - before, cfg.chunk):
-            panel.show(done[0])
+            panel.show(done)
             _fill(task, student, part, until, cfg, kept)
-            done[0] += len(part)*(until - before)
-        return [sum(row['verdict'] == 'correct' for row in kept[keys[i]][:until]) for i in who]
+            done += len(part)*(until - before)
+        return [kept.right(key, until) for key, _ in some]
     return ask
 
 def _counts(ask, count, cfg, use):
