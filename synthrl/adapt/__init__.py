@@ -10,7 +10,7 @@ from collections import Counter
 from ..task import Sample, Task
 from ..teacher import Teacher
 from ..synthesize import Seen, ask_samples, block, fill, held_out, screen, task_block, vote
-from .solved import Adapt, find_solved, judged_answers
+from .solved import Adapt, find_solved
 from .stones import Turns, next_prompt, stepping_stones, try_out
 
 # %% ../../nbs/06_adapt/adapt.ipynb #0808704c

@@ -11,10 +11,12 @@ from dataclasses import replace
 from ..task import Sample, Task, UserError
 from ..task.ranges import Amount, Count, Share, settings
 from ..retrieve import Passage
+from ..student import ask_and_judge
 from ..teacher import Teacher
 from ..synthesize import Seen, ask_samples, block, fill, find_pattern, generate, held_out, screen
 from ..synthesize import task_block, vote
-from .solved import Adapt, judged_answers
+from ..verify import Verdict
+from .solved import Adapt
 
 # %% ../../nbs/06_adapt/stones.ipynb #24382f47
 @settings
@@ -38,12 +40,14 @@ def try_out(task:Task, student, samples:list[Sample], settings:Turns=None) -> li
     cfg = settings or Turns()
     if not samples: return []
     how = dict(n=cfg.m, temperature=cfg.heat, max_tokens=cfg.answer_tokens, seed=cfg.seed)
-    tried, judged = [], judged_answers(task, student, samples, cfg.strict, **how)
+    tried, judged = [], ask_and_judge(task, student, samples, cfg.strict, **how)
     for s, row in zip(samples, judged):
-        example = {True: '', False: ''}
-        for text, right in reversed(row): example[right] = the_end(text, cfg.shown) # the first stays
-        rate = sum(right for _, right in row) / cfg.m
-        tried.append((replace(s, pass_rate=rate, rollouts=cfg.m), example[True], example[False]))
+        right, wrong = [], []
+        for answer, verdict in row:
+            said = right if verdict == Verdict.correct else wrong
+            said.append(the_end(answer.text, cfg.shown))
+        rated = replace(s, pass_rate=len(right)/cfg.m, rollouts=cfg.m)
+        tried.append((rated, next(iter(right), ''), next(iter(wrong), '')))
     return tried
 
 # %% ../../nbs/06_adapt/stones.ipynb #70c9b0c8

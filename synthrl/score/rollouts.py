@@ -69,6 +69,10 @@ class Kept:
 
     def __getitem__(self, key:str) -> list[dict]: return self.rows.get(key, [])
 
+    def right(self, key:str, until:int) -> int:
+        "How many of the first `until` answers are right."
+        return sum(row['verdict'] == 'correct' for row in self[key][:until])
+
     def add(self, rows:list[dict]):
         "Put answers aside, after those that are there."
         new = [dict(of=self.of) | row for row in rows]
