@@ -26,7 +26,7 @@ class Score:
     n: Count = 64               # answers a question, at most where the method is sequential (paper 1, L)
     method: Literal['sequential', 'fixed'] = 'sequential' # fixed: n answers each (paper 1)
     mean: Positive = 24         # answers a question on average, at most; sequential (ours)
-    step: Count = 4             # answers a question in a round; sequential (ours)
+    step: Count = 2             # answers a question in a round; sequential (ours)
     full: Count = 512           # answers in a round at least, so that an engine is full; sequential (ours)
     worth: Amount = .0003       # questions placed rightly that an answer has to bring; sequential (ours)
     temperature: Amount = 1.2   # of the student (paper 1's code; its text .7)
@@ -57,15 +57,22 @@ def _portions(samples, more, chunk):
     parts = min(len(samples), -(-len(samples)*more//chunk))
     return [samples[i*len(samples)//parts:(i + 1)*len(samples)//parts] for i in range(parts)]
 
-def _fill(task, student, keyed, until, cfg, kept): # keyed: (key, sample) pairs
+def _seed(cfg, so_far) -> int: # so_far: how many answers there are to each question of a call, by its key
+    "What a call is seeded with: where all have equally many answers, who they are plays no part."
+    counts = set(so_far.values())
+    told = counts.pop() if len(counts) == 1 else sorted(so_far.items())
+    return int(hashlib.sha256(f'{cfg.seed}:{told}'.encode()).hexdigest(), 16) % 2**31
+
+def _fill(task, student, wanted, cfg, kept): # wanted: (key, sample, how many answers it shall have)
     "Ask until each sample has so many answers."
-    short = {}
-    for key, s in keyed:
-        have = len(kept[key])
-        if have < until: short.setdefault(have, {})[key] = s
-    for have, asked in short.items():
-        seed = hashlib.sha256(f'{cfg.seed}:{have}'.encode()).hexdigest()
-        kept.add(_answers(task, student, asked, until - have, cfg, int(seed, 16) % 2**31))
+    until, calls = {}, {}
+    for key, s, many in wanted: until[key] = max(many, until.get(key, 0))
+    for key, s, _ in wanted:
+        more = until[key] - len(kept[key])
+        if more > 0: calls.setdefault(more, {})[key] = s
+    for more, asked in calls.items():
+        seed = _seed(cfg, {key: len(kept[key]) for key in asked})
+        kept.add(_answers(task, student, asked, more, cfg, seed))
 
 # %% ../../nbs/07_score/score.ipynb #1ec67eab
 def _of(task, cfg, who) -> str:
@@ -102,22 +109,22 @@ def _most(cfg):
     return min(cfg.n, int(cfg.mean))
 
 def _asker(task, student, keyed, cfg, kept, panel):
-    "What asks some of the samples until there are so many answers, and counts the right ones."
-    done = 0
-    def ask(who, before, until):
-        nonlocal done
-        some = [keyed[i] for i in who]
-        for part in _portions(some, until - before, cfg.chunk):
-            panel.show(done)
-            _fill(task, student, part, until, cfg, kept)
-            done += len(part)*(until - before)
-        return [kept.right(key, until) for key, _ in some]
+    "What asks some of the samples until each has so many answers, and counts the right ones."
+    so_far = [0]*len(keyed)
+    def ask(who, until):
+        goal = dict(zip(who, until))
+        most = max(many - so_far[i] for i, many in goal.items())
+        for part in _portions(list(goal), most, cfg.chunk):
+            panel.show(sum(so_far))
+            _fill(task, student, [(*keyed[i], goal[i]) for i in part], cfg, kept)
+            for i in part: so_far[i] = goal[i]
+        return [kept.right(keyed[i][0], many) for i, many in goal.items()]
     return ask
 
 def _counts(ask, count, cfg, use):
     "How many answers are right, and of how many."
     if not count: return [], []
-    if cfg.method == 'fixed': return ask(range(count), 0, cfg.n), [cfg.n]*count
+    if cfg.method == 'fixed': return ask(range(count), [cfg.n]*count), [cfg.n]*count
     from synthrl.score.sequential import by_tenth, sequential
     right, asked = sequential(ask, count, cfg, use or by_tenth)
     return right.tolist(), asked.tolist()

@@ -20,7 +20,7 @@ def by_tenth(posterior:Posterior) -> np.ndarray: # of the pool, which plays no p
     return np.eye(10)[tenth]
 
 # %% ../../nbs/07_score/sequential.ipynb #d0ff279e
-LOOK = 4, 8, 16, 32     # so many answers further
+LOOK = 2, 4, 8, 16, 32  # so many answers further
 
 @cache
 def outcomes(n:int) -> np.ndarray:
@@ -69,6 +69,6 @@ def sequential(ask,             # (who, until) → of each of them, how many of 
     right, asked = np.zeros(count, int), np.zeros(count, int)
     who, until = np.arange(count), np.full(count, min(cfg.step, cfg.n))
     while len(who):
-        right[who], asked[who] = ask(who, until), until
+        right[who], asked[who] = ask(who.tolist(), until.tolist()), until
         who, until = next_round(right, asked, cfg, use)
     return right, asked
