@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synthrl.score import Score, read_rollouts, score
+from synthrl.score import Score, read_rollouts, rollouts, score
 from synthrl.score.sequential import sequential
 from synthrl.select import select
 from synthrl.select.chances import for_select
@@ -169,6 +169,24 @@ def test_a_question_with_another_label_is_another(tmp_path):
 def test_no_answers_is_a_mistake():
     with pytest.raises(UserError, match='score.n = 0'): score(TASK, Dice(), [], n=0)
     with pytest.raises(UserError, match='score.method = quick'): score(TASK, Dice(), [], method='quick')
+
+
+def test_the_file_is_read_once_a_scoring(monkeypatch, pool, tmp_path):
+    "A torn tail is cut when the file is opened; each portion after that is added and nothing is read."
+    kept, read = tmp_path/'rollouts.jsonl.gz', []
+    def whole(data, by=rollouts._whole):
+        read.append(len(data))
+        return by(data)
+    monkeypatch.setattr(rollouts, '_whole', whole)
+    score(TASK, Dice(), pool[:60], n=4, method='fixed', rollouts=kept)
+    assert read == []
+    size = kept.stat().st_size
+    kept.write_bytes(kept.read_bytes() + rollouts.gzip.compress(b'torn')[:-3])
+    student, small = Dice(), Score(n=8, method='fixed', chunk=80)      # in three portions
+    scored = score(TASK, student, pool[:60], settings=small, rollouts=kept)
+    assert student.asked == 4*60 and len(read) == 1 and read[0] > size
+    assert sum(map(len, read_rollouts(kept).values())) == 8*60
+    assert score(TASK, Dice(), pool[:60], settings=small, rollouts=kept) == scored
 
 
 def test_a_full_disk_is_said_in_one_line(monkeypatch, tmp_path):

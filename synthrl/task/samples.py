@@ -89,10 +89,10 @@ def write_text(path, # where to
         beside.replace(path)
     except OSError as problem:
         if beside: beside.unlink(missing_ok=True)
-        raise _disk_full(path, problem) from None
+        raise unwritable(path, problem) from None
 
-def _disk_full(path, problem:OSError):
-    "The same problem, in words where the disk has no room."
+def unwritable(path, problem:OSError) -> Exception:
+    "The error for a file that cannot be written: the same, in words where the disk has no room."
     if problem.errno not in (errno.ENOSPC, errno.EDQUOT): return problem
     mend = 'free some space and run the same command again; nothing made so far is lost'
     return UserError(f'{path}: the disk is full', mend)
