@@ -11,8 +11,8 @@ from ..task import UserError
 # %% ../../nbs/10_evaluate/intervals.ipynb #a409d10f
 def _wilson(p, n, level):
     "Wilson's interval for a share p of n draws."
-    from scipy import stats
-    z = stats.norm.ppf((1 + level)/2)
+    from scipy.special import ndtri
+    z = ndtri((1 + level)/2)
     mid, scale = p + z*z/(2*n), 1 + z*z/n
     half = z*(p*(1 - p)/n + z*z/(4*n*n))**.5
     low, high = (mid - half)/scale, (mid + half)/scale
@@ -35,11 +35,11 @@ def mean_variance(table) -> tuple[float, float]: # questions × trainings; one c
 # %% ../../nbs/10_evaluate/intervals.ipynb #b512362b
 def _worth(table, level):
     "How many single answers the rows are worth: one each, or more where there was one training."
-    from scipy import stats
+    from scipy.special import ndtri, stdtrit
     n, p = len(table), table.mean()
     variance, df = mean_variance(table)
     if variance*n <= 1e-12: return n
-    z, t = stats.norm.ppf((1 + level)/2), stats.t.ppf((1 + level)/2, df)
+    z, t = ndtri((1 + level)/2), stdtrit(df, (1 + level)/2)      # of the normal and of Student's t
     worth = p*(1 - p)/variance*(z/t)**2
     return max(n, worth) if table.shape[1] == 1 else worth
 
