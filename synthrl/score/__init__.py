@@ -27,7 +27,7 @@ class Score:
     method: Literal['sequential', 'fixed'] = 'sequential' # fixed: n answers each (paper 1)
     mean: Positive = 24         # answers a question on average, at most; sequential (ours)
     step: Count = 2             # answers a question in a round; sequential (ours)
-    full: Count = 512           # answers in a round at least, so that an engine is full; sequential (ours)
+    full: Count = 256           # answers in a round at least, so that an engine is full; sequential (ours)
     worth: Amount = .0003       # questions placed rightly that an answer has to bring; sequential (ours)
     temperature: Amount = 1.2   # of the student (paper 1's code; its text .7)
     top_p: PositiveShare = .95  # share of the probability that is sampled from (paper 1's code)

@@ -20,7 +20,7 @@ def by_tenth(posterior:Posterior) -> np.ndarray: # of the pool, which plays no p
     return np.eye(10)[tenth]
 
 # %% ../../nbs/07_score/sequential.ipynb #d0ff279e
-LOOK = 2, 4, 8, 16, 32  # so many answers further
+LOOK = 1, 2, 3, 4, 6, 8, 12, 16, 24, 32     # so many answers further
 
 @cache
 def outcomes(n:int) -> np.ndarray:
