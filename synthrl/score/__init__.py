@@ -116,8 +116,8 @@ def _asker(task, student, keyed, cfg, kept, panel):
 
 def _counts(ask, count, cfg, use):
     "How many answers are right, and of how many."
+    from synthrl.score.sequential import by_tenth, sequential
     if not count: return [], []
     if cfg.method == 'fixed': return ask(range(count), 0, cfg.n), [cfg.n]*count
-    from synthrl.score.sequential import by_tenth, sequential
     right, asked = sequential(ask, count, cfg, use or by_tenth)
     return right.tolist(), asked.tolist()
