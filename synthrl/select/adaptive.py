@@ -32,10 +32,12 @@ class Adaptive:
     "Questions that the student answers now right, now wrong."
     def __init__(self, samples:list[Sample], seed:int=0): # a sample without a pass rate may have any
         import numpy as np
-        self.samples = sorted(samples, key=lambda s: s.id)
-        self.place = {s.id: i for i, s in enumerate(self.samples)}
-        self.tried = np.array([_tries(s) for s in self.samples], float)
-        self.right = self.tried * [s.pass_rate or 0 for s in self.samples]
+        self.samples, self.place = sorted(samples, key=lambda s: s.id), {}
+        self.right, self.tried = np.zeros(len(samples)), np.zeros(len(samples))
+        for i, s in enumerate(self.samples):
+            self.place[s.id] = i
+            self.tried[i] = _tries(s)
+            self.right[i] = self.tried[i]*(s.pass_rate or 0)
         self.seed, self.shift, self.draws = seed, 0., 0
         self.now, self.out = None, []  # the step, and which questions it has had
 

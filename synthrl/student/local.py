@@ -124,8 +124,9 @@ class LocalStudent:
         texts = [render(self.tokenizer, p, template) for p in prompts]
         fits = have_room(self.tokenizer, texts, self.max_length)
         asked = list(compress(texts, fits))
-        made = iter(self.answer(asked, n, temperature, top_p, max_tokens, seed))
-        return [next(made) if ok else [Completion('', 0, False)]*n for ok in fits]
+        made, answers = iter(self.answer(asked, n, temperature, top_p, max_tokens, seed)), []
+        for ok in fits: answers.append(next(made) if ok else [Completion('', 0, False)]*n)
+        return answers
 
 # %% ../../nbs/05_student/local.ipynb #e21b50d7
 class VLLMStudent(LocalStudent):
