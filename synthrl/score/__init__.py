@@ -36,12 +36,13 @@ class Score:
     chunk: Count = 8192         # answers asked together and put aside together, at most (ours)
     seed: Whole = 0             # of the sampling
 
-# %% ../../nbs/07_score/score.ipynb #31acb809
+# %% ../../nbs/07_score/score.ipynb #e38b8c5b
 def _key(task, s) -> str:
     "The name of a question and its label."
     text = json.dumps([task.ask(s.input), s.label])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+# %% ../../nbs/07_score/score.ipynb #d311dc73
 def _answers(task, student, asked, n, cfg, seed) -> list[dict]: # asked: samples by their key
     "`n` judged answers to each sample, as rows."
     how = dict(n=n, temperature=cfg.temperature, top_p=cfg.top_p, max_tokens=cfg.max_tokens, seed=seed)
@@ -57,6 +58,7 @@ def _portions(samples, more, chunk):
     parts = min(len(samples), -(-len(samples)*more//chunk))
     return [samples[i*len(samples)//parts:(i + 1)*len(samples)//parts] for i in range(parts)]
 
+# %% ../../nbs/07_score/score.ipynb #41cd7fda
 def _fill(task, student, keyed, until, cfg, kept): # keyed: (key, sample) pairs
     "Ask until each sample has so many answers."
     short = {}
@@ -74,6 +76,35 @@ def _of(task, cfg, who) -> str:
     how += [cfg.temperature, cfg.top_p, cfg.max_tokens, cfg.seed]
     return hashlib.sha256(json.dumps([who, *how]).encode()).hexdigest()[:8]
 
+# %% ../../nbs/07_score/score.ipynb #eab9d332
+def _asker(task, student, keyed, cfg, kept, panel):
+    "What asks some of the samples until there are so many answers, and counts the right ones."
+    done = 0
+    def ask(who, before, until):
+        nonlocal done
+        some = [keyed[i] for i in who]
+        for part in _portions(some, until - before, cfg.chunk):
+            panel.show(done)
+            _fill(task, student, part, until, cfg, kept)
+            done += len(part)*(until - before)
+        return [kept.right(key, until) for key, _ in some]
+    return ask
+
+# %% ../../nbs/07_score/score.ipynb #b3f8bf01
+def _counts(ask, count, cfg, use):
+    "How many answers are right, and of how many."
+    from synthrl.score.sequential import by_tenth, sequential
+    if not count: return [], []
+    if cfg.method == 'fixed': return ask(range(count), 0, cfg.n), [cfg.n]*count
+    right, asked = sequential(ask, count, cfg, use or by_tenth)
+    return right.tolist(), asked.tolist()
+
+def _most(cfg):
+    "Answers a question, at most, on average."
+    if cfg.method == 'fixed': return cfg.n
+    return min(cfg.n, int(cfg.mean))
+
+# %% ../../nbs/07_score/score.ipynb #11afd15b
 def score(task:Task, student,    # anything with `sample`, see synthrl.student
           samples:list[Sample],
           n:int=None,            # answers a question; None: as in the settings
@@ -94,30 +125,3 @@ def score(task:Task, student,    # anything with `sample`, see synthrl.student
     out = []
     for s, r, k in zip(samples, right, asked): out.append(replace(s, pass_rate=r/k, rollouts=k))
     return out
-
-# %% ../../nbs/07_score/score.ipynb #eab9d332
-def _most(cfg):
-    "Answers a question, at most, on average."
-    if cfg.method == 'fixed': return cfg.n
-    return min(cfg.n, int(cfg.mean))
-
-def _asker(task, student, keyed, cfg, kept, panel):
-    "What asks some of the samples until there are so many answers, and counts the right ones."
-    done = 0
-    def ask(who, before, until):
-        nonlocal done
-        some = [keyed[i] for i in who]
-        for part in _portions(some, until - before, cfg.chunk):
-            panel.show(done)
-            _fill(task, student, part, until, cfg, kept)
-            done += len(part)*(until - before)
-        return [kept.right(key, until) for key, _ in some]
-    return ask
-
-def _counts(ask, count, cfg, use):
-    "How many answers are right, and of how many."
-    from synthrl.score.sequential import by_tenth, sequential
-    if not count: return [], []
-    if cfg.method == 'fixed': return ask(range(count), 0, cfg.n), [cfg.n]*count
-    right, asked = sequential(ask, count, cfg, use or by_tenth)
-    return right.tolist(), asked.tolist()
