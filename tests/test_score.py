@@ -72,7 +72,7 @@ def kill(folder, method, goal):
 
 
 @pytest.mark.parametrize('method', ['fixed', 'sequential'])
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_killed_and_resumed(tmp_path, method):
     whole, cut, rng = finish(tmp_path/'whole', method), tmp_path/'cut', random.Random(0)
     for _ in range(3): kill(cut, method, asked(cut) + rng.randint(160, 800))

@@ -45,7 +45,8 @@ Reply with one JSON object and nothing else:
 # %% ../../nbs/06_adapt/adapt.ipynb #c5beee04
 def rewrite_prompt(task:Task, s:Sample) -> str: # a sample with `solved` set
     "What the teacher is asked for a sample's harder or easier version."
-    wish = HARDER if s.solved else EASIER
+    wish = EASIER
+    if s.solved: wish = HARDER
     shown = dict(question=block('question', s.input), solution=block('solution', s.output))
     return fill(wish, task=task_block(task), **shown)
 

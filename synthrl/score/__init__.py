@@ -36,12 +36,13 @@ class Score:
     chunk: Count = 8192         # answers asked together and put aside together, at most (ours)
     seed: Whole = 0             # of the sampling
 
-# %% ../../nbs/07_score/score.ipynb #31acb809
+# %% ../../nbs/07_score/score.ipynb #e38b8c5b
 def _key(task, s) -> str:
     "The name of a question and its label."
     text = json.dumps([task.ask(s.input), s.label])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+# %% ../../nbs/07_score/score.ipynb #d311dc73
 def _answers(task, student, asked, n, cfg, seed) -> list[dict]: # asked: samples by their key
     "`n` judged answers to each sample, as rows."
     how = dict(n=n, temperature=cfg.temperature, top_p=cfg.top_p, max_tokens=cfg.max_tokens, seed=seed)
@@ -57,12 +58,14 @@ def _portions(samples, more, chunk):
     parts = min(len(samples), -(-len(samples)*more//chunk))
     return [samples[i*len(samples)//parts:(i + 1)*len(samples)//parts] for i in range(parts)]
 
+# %% ../../nbs/07_score/score.ipynb #41cd7fda
 def _seed(cfg, so_far) -> int: # so_far: how many answers there are to each question of a call, by its key
     "What a call is seeded with: where all have equally many answers, who they are plays no part."
     counts = set(so_far.values())
     told = counts.pop() if len(counts) == 1 else sorted(so_far.items())
     return int(hashlib.sha256(f'{cfg.seed}:{told}'.encode()).hexdigest(), 16) % 2**31
 
+# %% ../../nbs/07_score/score.ipynb #1dbf7c47
 def _fill(task, student, wanted, cfg, kept): # wanted: (key, sample, how many answers it shall have)
     "Ask until each sample has so many answers."
     until, calls = {}, {}
@@ -81,6 +84,35 @@ def _of(task, cfg, who) -> str:
     how += [cfg.temperature, cfg.top_p, cfg.max_tokens, cfg.seed]
     return hashlib.sha256(json.dumps([who, *how]).encode()).hexdigest()[:8]
 
+# %% ../../nbs/07_score/score.ipynb #eab9d332
+def _asker(task, student, keyed, cfg, kept, panel):
+    "What asks some of the samples until each has so many answers, and counts the right ones."
+    so_far = [0]*len(keyed)
+    def ask(who, until):
+        goal = dict(zip(who, until))
+        most = max(many - so_far[i] for i, many in goal.items())
+        for part in _portions(list(goal), most, cfg.chunk):
+            panel.show(sum(so_far))
+            _fill(task, student, [(*keyed[i], goal[i]) for i in part], cfg, kept)
+            for i in part: so_far[i] = goal[i]
+        return [kept.right(keyed[i][0], many) for i, many in goal.items()]
+    return ask
+
+# %% ../../nbs/07_score/score.ipynb #b3f8bf01
+def _counts(ask, count, cfg, use):
+    "How many answers are right, and of how many."
+    from synthrl.score.sequential import by_tenth, sequential
+    if not count: return [], []
+    if cfg.method == 'fixed': return ask(range(count), [cfg.n]*count), [cfg.n]*count
+    right, asked = sequential(ask, count, cfg, use or by_tenth)
+    return right.tolist(), asked.tolist()
+
+def _most(cfg):
+    "Answers a question, at most, on average."
+    if cfg.method == 'fixed': return cfg.n
+    return min(cfg.n, int(cfg.mean))
+
+# %% ../../nbs/07_score/score.ipynb #11afd15b
 def score(task:Task, student,    # anything with `sample`, see synthrl.student
           samples:list[Sample],
           n:int=None,            # answers a question; None: as in the settings
@@ -101,30 +133,3 @@ def score(task:Task, student,    # anything with `sample`, see synthrl.student
     out = []
     for s, r, k in zip(samples, right, asked): out.append(replace(s, pass_rate=r/k, rollouts=k))
     return out
-
-# %% ../../nbs/07_score/score.ipynb #eab9d332
-def _most(cfg):
-    "Answers a question, at most, on average."
-    if cfg.method == 'fixed': return cfg.n
-    return min(cfg.n, int(cfg.mean))
-
-def _asker(task, student, keyed, cfg, kept, panel):
-    "What asks some of the samples until each has so many answers, and counts the right ones."
-    so_far = [0]*len(keyed)
-    def ask(who, until):
-        goal = dict(zip(who, until))
-        most = max(many - so_far[i] for i, many in goal.items())
-        for part in _portions(list(goal), most, cfg.chunk):
-            panel.show(sum(so_far))
-            _fill(task, student, [(*keyed[i], goal[i]) for i in part], cfg, kept)
-            for i in part: so_far[i] = goal[i]
-        return [kept.right(keyed[i][0], many) for i, many in goal.items()]
-    return ask
-
-def _counts(ask, count, cfg, use):
-    "How many answers are right, and of how many."
-    if not count: return [], []
-    if cfg.method == 'fixed': return ask(range(count), [cfg.n]*count), [cfg.n]*count
-    from synthrl.score.sequential import by_tenth, sequential
-    right, asked = sequential(ask, count, cfg, use or by_tenth)
-    return right.tolist(), asked.tolist()

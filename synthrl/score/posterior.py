@@ -12,8 +12,10 @@ import numpy as np
 
 # %% ../../nbs/07_score/posterior.ipynb #bbe44148
 _near_zero = np.geomspace(1e-4, .05, 60)
-GRID = np.concatenate([_near_zero, np.linspace(.05, .95, 122)[1:-1], 1 - _near_zero[::-1]])
+_between = np.linspace(.05, .95, 122)[1:-1]
+GRID = np.concatenate([_near_zero, _between, 1 - _near_zero[::-1]])
 
+# %% ../../nbs/07_score/posterior.ipynb #67bccfe5
 def likelihood(right, asked) -> np.ndarray: # counts of each question; a row each, a column for each rate
     "How well each rate of the grid explains the counts, the best of a row being 1."
     right, asked = np.reshape(right, (-1, 1)), np.reshape(asked, (-1, 1))
@@ -65,4 +67,5 @@ class Posterior:
     def draw(self, shares) -> np.ndarray: # shares: a number from 0 to 1 a question
         "A rate for each question: that below which such a share of its posterior lies."
         below = self.rates.cumsum(1)[self.row]
-        return GRID[(below < np.reshape(shares, (-1, 1))*below[:, -1:]).sum(1)]
+        wanted = np.reshape(shares, (-1, 1))*below[:, -1:]     # the last sum is 1 but for rounding
+        return GRID[(below < wanted).sum(1)]

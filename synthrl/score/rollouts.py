@@ -7,6 +7,7 @@ __all__ = ['read_rows', 'append_rows', 'read_rollouts', 'Kept']
 
 # %% ../../nbs/07_score/rollouts.ipynb #856294d1
 import gzip, json, os, zlib
+from itertools import chain
 from pathlib import Path
 
 from ..task.samples import unwritable
@@ -38,7 +39,8 @@ def append_rows(path, rows:list[dict]): # to a file whose pieces are whole
     "Add rows to a file of rollouts, on the disk when this returns."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps(row, ensure_ascii=False) + '\n' for row in rows]
+    lines = []
+    for row in rows: lines.append(json.dumps(row, ensure_ascii=False) + '\n')
     piece = gzip.compress(''.join(lines).encode('utf-8', 'replace'), mtime=0)
     try:
         with open(path, 'ab') as f:
@@ -63,7 +65,8 @@ class Kept:
     def __init__(self, path='', # '' puts nothing aside
                  of:str=''):    # the student, and how it is asked
         self.path, self.of, self.rows, self.old = path, of, {}, False
-        for row in read_rows(path, cut=True) if path else []:
+        if not path: return
+        for row in read_rows(path, cut=True):
             if row.get('of') == of: self.rows.setdefault(row['key'], []).append(row)
             else: self.old = True
 
@@ -75,10 +78,13 @@ class Kept:
 
     def add(self, rows:list[dict]):
         "Put answers aside, after those that are there."
-        new = [dict(of=self.of) | row for row in rows]
-        for row in new: self.rows.setdefault(row['key'], []).append(row)
+        new = []
+        for row in rows:
+            new.append(dict(of=self.of) | row)
+            self.rows.setdefault(row['key'], []).append(new[-1])
         if not self.path: return
-        if self.old: Path(self.path).unlink()
-        if self.old: new = [row for some in self.rows.values() for row in some]
+        if self.old:
+            Path(self.path).unlink()
+            new = list(chain.from_iterable(self.rows.values()))
         append_rows(self.path, new)
         self.old = False

@@ -9,10 +9,11 @@ __all__ = ['tie_break', 'select', 'BINS', 'CURRICULA', 'E', 'EM', 'H', 'M', 'POL
 # %% ../../nbs/08_select/select.ipynb #ccda581d
 import hashlib
 from dataclasses import replace
+from math import inf
 
 from .curriculum import BINS, CURRICULA, E, EM, H, M, TRIED_ON
 from .curriculum import bin_of, check_scored, curriculum, shares
-from .policies import DRAWN, POLICIES, UNSCORED
+from .policies import DRAWN, POLICIES, UNSCORED, ranks_of
 from ..task import Sample
 from ..task.errors import known_name
 
@@ -26,51 +27,46 @@ def tie_break(s:Sample, seed:int) -> str:
     return hashlib.sha256(f'{seed}:{s.id}'.encode()).hexdigest()
 
 # %% ../../nbs/08_select/select.ipynb #sel00002
+def _sort(places, ranks, samples, seed):
+    "Places in a list of samples, the lowest rank first."
+    return sorted(places, key=lambda i: (ranks[i], tie_break(samples[i], seed)))
+
 def _by_rate(samples, rates, policy, seed, **kw):
-    "Those that the policy lets through, the best first."
-    ranked = []
-    for s, rate in zip(samples, rates):
-        rank = POLICIES[policy](rate, **kw)
-        if rank is not None: ranked.append((rank, tie_break(s, seed), s))
-    ranked.sort(key=lambda row: row[:2])
-    return [s for _, _, s in ranked]
+    "The places of those that the policy lets through, the best first."
+    ranks = ranks_of(policy, rates, **kw)
+    passing = len(ranks) - ranks.count(inf)
+    return _sort(range(len(samples)), ranks, samples, seed)[:passing]
 
 # %% ../../nbs/08_select/select.ipynb #sel00005
-def _posterior(samples):
-    "What the counts say; a rate of which no count is known stands for 64 answers."
-    asked = [s.rollouts or 64 for s in samples]
-    from synthrl.score.posterior import Posterior
-    return Posterior([round(s.pass_rate*k) for s, k in zip(samples, asked)], asked)
-
 def _drawn(samples, seed):
     "A rate for each sample, drawn from what its count leaves possible."
+    from synthrl.select.chances import posterior_of
     if not samples: return []
-    shares = [int(tie_break(s, seed)[:12], 16)/16**12 for s in samples]
-    return _posterior(samples).draw(shares).tolist()
+    shares = []
+    for s in samples:
+        first = int(tie_break(s, seed)[:12], 16)
+        shares.append(first/16**12)
+    return posterior_of(samples).draw(shares).tolist()
 
 # %% ../../nbs/08_select/select.ipynb #sel00008
 def _asked_alike(samples): return len({s.rollouts for s in samples}) < 2
 
 def _by_chance(samples, m, policy, seed, **kw):
-    "The `m` that are most likely chosen, in the policy's order of their expected rates."
-    posterior = _posterior(samples)
-    from synthrl.select.chances import chance_taken
+    "The places of the `m` that are most likely chosen, in the policy's order of their expected rates."
+    from synthrl.select.chances import chance_taken, posterior_of
+    posterior = posterior_of(samples)
     chance, many = chance_taken(posterior, m, policy, int(posterior.asked.max()), **kw)
-    found, means = (posterior.rates @ chance)[posterior.row].round(9), posterior.mean().tolist()
-    rows = sorted((-c, tie_break(s, seed), i) for i, (c, s) in enumerate(zip(found, samples)))
-    chosen = []
-    for _, tie, i in rows[:many]:
-        rank = POLICIES[policy](means[i], **kw)
-        chosen.append((rank is None, rank or 0, tie, samples[i]))
-    return [s for *_, s in sorted(chosen, key=lambda row: row[:3])]
+    chances = (posterior.rates @ chance)[posterior.row].round(9)    # of each sample
+    likely = _sort(range(len(samples)), -chances, samples, seed)[:many]
+    ranks = ranks_of(policy, posterior.mean(), **kw)
+    return _sort(likely, ranks, samples, seed)
 
 # %% ../../nbs/08_select/select.ipynb #730b195c
-def _shortfall(samples, kept, m, policy):
+def _shortfall(rates, kept, m, policy): # rates: those of all samples
     "One line: how many samples there are instead of `m`, and why."
-    rates = [s.pass_rate for s in samples]
     never, always = rates.count(0), rates.count(1)
-    why = f'there are {len(samples)}'
-    if never + always: why = f'of {len(samples)}, {never} are never solved and {always} always'
+    why = f'there are {len(rates)}'
+    if never + always: why = f'of {len(rates)}, {never} are never solved and {always} always'
     mend = 'raise `synthesis.n`, or choose another policy'
     return f'select: {kept} samples instead of {m} by the policy `{policy}` ({why}); {mend}'
 
@@ -85,10 +81,10 @@ def select(samples:list[Sample],
     "The `m` samples that the policy ranks first, best first, each with its bin."
     scored = known_name(policy, POLICIES, 'policy') not in UNSCORED
     if scored: check_scored(samples, f'the policy `{policy}`')
-    rates = _drawn(samples, seed) if policy in DRAWN else [s.pass_rate for s in samples]
-    if not scored or policy in DRAWN or _asked_alike(samples):
-        chosen = _by_rate(samples, rates, policy, seed, **kw)
-    else: chosen = _by_chance(samples, m, policy, seed, **kw)
-    if policy != 'all': chosen = chosen[:m]
-    if m and len(chosen) < m: say(_shortfall(samples, len(chosen), m, policy))
-    return [replace(s, bin=bin_of(s.pass_rate, bins)) for s in chosen]
+    rates = [s.pass_rate for s in samples]
+    if policy in DRAWN: places = _by_rate(samples, _drawn(samples, seed), policy, seed, **kw)
+    elif not scored or _asked_alike(samples): places = _by_rate(samples, rates, policy, seed, **kw)
+    else: places = _by_chance(samples, m, policy, seed, **kw)
+    if policy != 'all': places = places[:m]
+    if m and len(places) < m: say(_shortfall(rates, len(places), m, policy))
+    return [replace(samples[i], bin=bin_of(rates[i], bins)) for i in places]

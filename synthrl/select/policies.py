@@ -4,7 +4,12 @@
 
 # %% auto #0
 __all__ = ['POLICIES', 'UNSCORED', 'DRAWN', 'lowest_positive', 'highest', 'lowest', 'variance', 'band', 'medium_only', 'thompson',
-           'anything']
+           'anything', 'ranks_of']
+
+# %% ../../nbs/08_select/policies.ipynb #24c0a8b0
+from math import inf
+
+from ..task.errors import known_name
 
 # %% ../../nbs/08_select/policies.ipynb #452fe67f
 def _mixed(rate): return 0 < rate < 1   # right now and then: what GRPO can learn from
@@ -50,3 +55,13 @@ POLICIES = dict(lowest_positive=lowest_positive, highest=highest, lowest=lowest,
                 random=anything, all=anything)  # all: everything, whatever `m` says
 UNSCORED = {'random', 'all'}                    # the policies that need no pass rate
 DRAWN = {'thompson'}                            # those that rank a rate drawn from what the count leaves
+
+# %% ../../nbs/08_select/policies.ipynb #af28e9cb
+def ranks_of(policy:str, rates, **kw) -> list[float]: # kw: the policy's own settings
+    "The policy's rank of each rate; infinite where it leaves a sample out."
+    rank = POLICIES[known_name(policy, POLICIES, 'policy')]
+    ranks = []
+    for rate in rates:
+        found = rank(rate, **kw)
+        ranks.append(inf if found is None else found)
+    return ranks

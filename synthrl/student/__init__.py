@@ -110,7 +110,7 @@ def _complete(self:ServerStudent, prompts, n, seed, top_p, **how):
             more = client.completions.create(model=self.model, prompt=prompt, n=n - len(made),
                                              seed=seed + len(made), top_p=top_p, **how).choices
             if not more: break
-            made += [_completion(c.text, c.finish_reason) for c in more]
+            for c in more: made.append(_completion(c.text, c.finish_reason))
         return made
     try:
         with client, ThreadPoolExecutor(16) as pool: return list(pool.map(ask, prompts))

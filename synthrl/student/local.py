@@ -124,8 +124,9 @@ class LocalStudent:
         texts = [render(self.tokenizer, p, template) for p in prompts]
         fits = have_room(self.tokenizer, texts, self.max_length)
         asked = list(compress(texts, fits))
-        made = iter(self.answer(asked, n, temperature, top_p, max_tokens, seed))
-        return [next(made) if ok else [Completion('', 0, False)]*n for ok in fits]
+        made, answers = iter(self.answer(asked, n, temperature, top_p, max_tokens, seed)), []
+        for ok in fits: answers.append(next(made) if ok else [Completion('', 0, False)]*n)
+        return answers
 
 # %% ../../nbs/05_student/local.ipynb #e21b50d7
 class VLLMStudent(LocalStudent):
@@ -188,15 +189,17 @@ def portions(limits:list[int],     # tokens that the answer to each question may
         found += [places[j:j + size] for j in range(0, len(places), size)]
     return found
 
+# %% ../../nbs/05_student/local.ipynb #47a8cf07
 @patch
 def answer(self:TransformersStudent, texts, n, temperature, top_p, max_tokens, seed):
     "`n` answers to each rendered prompt."
-    how = dict(do_sample=False)
+    how, each = dict(do_sample=False), 1
     if temperature:
+        each = n
         how = dict(do_sample=True, temperature=temperature, top_p=top_p, top_k=0, num_return_sequences=n)
-    ids = self.tokenizer(texts)['input_ids'] if texts else []
-    limits = [min(max_tokens, self.max_length - len(own)) for own in ids]
-    each, made = (n if temperature else 1), {}
+    limits, made = [], {}
+    for ids in self.tokenizer(texts)['input_ids'] if texts else []:
+        limits.append(min(max_tokens, self.max_length - len(ids)))
     for part in portions(limits, max(1, self.batch // n)):
         asked = [texts[i] for i in part]
         seed_all(seed, asked)
@@ -204,6 +207,7 @@ def answer(self:TransformersStudent, texts, n, temperature, top_p, max_tokens, s
         for i in part: made[i] = list(islice(answers, each))*(n//each)
     return [made[i] for i in range(len(texts))]
 
+# %% ../../nbs/05_student/local.ipynb #8e3d3bfb
 @patch
 def _generate(self:TransformersStudent, texts, limit, how) -> list[Completion]:
     "The answers to a portion, those of each question one after another."
