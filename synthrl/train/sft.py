@@ -14,9 +14,11 @@ from ..student import check_hub, fit_length, free_memory, hush, quietly, render
 from ..task import Sample, Task, UserError
 from ..task.progress import Panel
 from ..task.ranges import Count, Positive, Whole, settings
-from . import GRPO, at_once, check_out, check_packages, count_steps, last_checkpoint
-from . import load_trainable, open_work, read_log, save_model, step_of
-from .lanes import _numbers
+from .grpo import GRPO, at_once, count_steps
+from .lanes import load_trainable, precision
+from .log import read_log
+from .preflight import check_packages
+from .work import check_out, last_checkpoint, open_work, save_model, step_of
 
 # %% ../../nbs/09_train/sft.ipynb #8628914c
 @settings
@@ -52,7 +54,7 @@ def sft_config(sft:SFT, grpo:GRPO, steps:int, out:Path, seed:int, room:int):
                      learning_rate=sft.lr, lr_scheduler_type='constant', warmup_steps=0,
                      per_device_train_batch_size=part, gradient_accumulation_steps=whole//part,
                      train_sampling_strategy='sequential', completion_only_loss=True, logging_steps=1,
-                     report_to=[], disable_tqdm=True, **saving, **_numbers())
+                     report_to=[], disable_tqdm=True, **saving, **precision())
 
 # %% ../../nbs/09_train/sft.ipynb #8ab9a553
 def log_loss(path:Path, steps:int):
