@@ -45,6 +45,7 @@ def load_split(data, config, split):
         try: return load_dataset(data, **more)
         except RuntimeError: return load_dataset(data, revision='refs/convert/parquet', **more)
 
+# %% ../../nbs/00_task/questions.ipynb #5fb96756
 def read_hub(name:str, limit:int|None) -> list[dict]:
     "The rows of a data set on the hub."
     data, config, split = (name.split(':') + ['', ''])[:3]
@@ -80,6 +81,7 @@ def read_parquet(path) -> list[dict]:
         what = f'{path}: cannot be read ({type(e).__name__})'
         raise UserError(what, 'check that it is a Parquet file') from None
 
+# %% ../../nbs/00_task/questions.ipynb #217b4655
 def read_file(path, name) -> list[dict]:
     "The rows of a file."
     if path.is_dir(): raise UserError(f'"{name}" is a folder', 'name one .jsonl or .parquet file in it')
@@ -100,6 +102,7 @@ def read_rows(task, which:str, # test or train
     raise UserError(f'{where}: "{name}" has no questions in it',
                     f'write one JSON object a line, or leave `{which}` out')
 
+# %% ../../nbs/00_task/questions.ipynb #be139b5a
 def read_test(task,
               limit:int|None=None, # rows at most, the first ones
               which:str='test'     # or train

@@ -27,6 +27,30 @@ def _is_short(reply):
     "Did all of it go into reasoning?"
     return reply is not None and not reply.text and reply.finish == 'length'
 
+def _bill(s, request, replies, prompt_tokens, completion_tokens):
+    "What it cost, as the endpoint says; else at most."
+    if not completion_tokens: completion_tokens = sum(len(r.text.encode()) for r in replies if r)
+    return s.reserved.cost(prompt_tokens or s.reserved.at_most(request).prompt_tokens, completion_tokens)
+
+def _count(usage, replies, cost):
+    "Add an answer to what the teacher counts."
+    there = [r for r in replies if r]
+    usage['calls'] += 1
+    usage['replies'] += len(there)
+    usage['cut'] += sum(r.finish == 'length' for r in there)
+    for name in 'prompt_tokens', 'completion_tokens', 'usd': usage[name] += getattr(cost, name)
+
+# %% ../../nbs/03_teacher/outcomes.ipynb #9a5c1161
+def _learn(s, request, replies):
+    "An answer shows that the endpoint works, what it takes, and how long it needs."
+    if any(replies): s.gate.works()
+    body = s.body(request)
+    s.terms.accepted(request, body)
+    if len(replies) == 1 < fit(body, request.terms).get('n', 1):
+        s.terms.adopt(request.kind, dict(n=1), say=False)
+    for r in s.gate.answered(request, s.loop.time()): s.shorten(r)
+
+# %% ../../nbs/03_teacher/outcomes.ipynb #e8af5867
 def answered(s, request, replies, prompt_tokens, completion_tokens):
     "Keep the replies, count them, learn from them, and ask for those that are missing."
     replies = replies[:request.n]
@@ -43,27 +67,6 @@ def answered(s, request, replies, prompt_tokens, completion_tokens):
     elif empty and request.tries >= s.retries: give_up(s, request, 'empty reply')
     else: part(s, request, tries=request.tries + empty, room=8 if short else request.room)
 
-def _bill(s, request, replies, prompt_tokens, completion_tokens):
-    "What it cost, as the endpoint says; else at most."
-    if not completion_tokens: completion_tokens = sum(len(r.text.encode()) for r in replies if r)
-    return s.reserved.cost(prompt_tokens or s.reserved.at_most(request).prompt_tokens, completion_tokens)
-
-def _count(usage, replies, cost):
-    there = [r for r in replies if r]
-    usage['calls'] += 1
-    usage['replies'] += len(there)
-    usage['cut'] += sum(r.finish == 'length' for r in there)
-    for name in 'prompt_tokens', 'completion_tokens', 'usd': usage[name] += getattr(cost, name)
-
-def _learn(s, request, replies):
-    "An answer shows that the endpoint works, what it takes, and how long it needs."
-    if any(replies): s.gate.works()
-    body = s.body(request)
-    s.terms.accepted(request, body)
-    if len(replies) == 1 < fit(body, request.terms).get('n', 1):
-        s.terms.adopt(request.kind, dict(n=1), say=False)
-    for r in s.gate.answered(request, s.loop.time()): s.shorten(r)
-
 # %% ../../nbs/03_teacher/outcomes.ipynb #16e0a368
 def missed(s, request, fault):
     "Once more, later, or not at all."
@@ -72,6 +75,7 @@ def missed(s, request, fault):
     if request.tries > s.retries: give_up(s, request, fault.reason, fault.text)
     else: s.queue.rest(request, seconds)
 
+# %% ../../nbs/03_teacher/outcomes.ipynb #db9c0c57
 def give_up(s, request, reason, text='', sure=False, error=None):
     "Count it as failed, and stop where there are too many in a row, or nothing else to ask."
     many = s.gate.too_many(request.key, reason, text, sure, error)
@@ -101,6 +105,7 @@ def rejected(s, request, r):
     if s.terms.rejected(request, s.body(request), r): again(s, request)
     else: refused(s, request, Refused('refused', scrub(r.said.text)[:300], sure=False), r.error)
 
+# %% ../../nbs/03_teacher/outcomes.ipynb #59178539
 def refused(s, request, r, error=None): # error: what is said if it is the endpoint
     "This question cannot be had, nor can its other samples."
     s.reserved.release(request)
@@ -124,6 +129,7 @@ def moved(s, request, m):
         raise UserError(f'{s.endpoint}: it sends requests on in a circle', 'check base_url')
     again(s, request)
 
+# %% ../../nbs/03_teacher/outcomes.ipynb #c574d770
 def take(s, request, came):
     "Do what is to be done about it; what has no function ends the batch."
     if isinstance(came, tuple): answered(s, request, *came)

@@ -48,6 +48,7 @@ def is_stuck(self:Gate) -> bool:
     most = max(stuck, self.limit) if self.last_ok else stuck
     return self.away >= most
 
+# %% ../../nbs/03_teacher/pace.ipynb #1451fc2d
 @patch
 def wait(self:Gate, now:float) -> float: # by the clock of the event loop
     "Seconds until the next request may go: infinity where another one has to come back first."
@@ -56,6 +57,7 @@ def wait(self:Gate, now:float) -> float: # by the clock of the event loop
     if full or (self.flying and self.is_stuck()): return math.inf
     return 0.
 
+# %% ../../nbs/03_teacher/pace.ipynb #5c7e524b
 @patch
 def works(self:Gate):
     "It answers: what went wrong before is over."
@@ -92,6 +94,7 @@ def patience(self:Gate, request, floor:float, # seconds: no request counts as hu
     if len(took) < enough: return most
     return min(most, max(floor, 10*took[int(.95*len(took))]) * 2**request.tries)
 
+# %% ../../nbs/03_teacher/pace.ipynb #b05d0a3e
 @patch
 def answered(self:Gate, request, now:float) -> list:
     "Note an answer; the requests under way of which it is known from now on how long they may take."
@@ -103,6 +106,34 @@ def answered(self:Gate, request, now:float) -> list:
     return [r for r in self.flying if r is not request and _like(r) == _like(request)]
 
 # %% ../../nbs/03_teacher/pace.ipynb #d4236a41
+@patch
+def _turned_away(self:Gate, f, now):
+    "One more in a row; where there are too many, all wait, and one that is alone probes."
+    self.away += 1
+    if not self.is_stuck(): return
+    seconds = .1
+    if len(self.flying) == 1:
+        self.probes += 1
+        seconds = backoff(self.probes)
+    self.pause = now + max(f.wait or 0, seconds)
+    if self.probes <= self.retries: return
+    said = f'{self.model} gets {f.reason} and nothing else{quoted(f.text)}'
+    raise UserError(f'{self.endpoint}: {said}',
+                    'run the same command again later; every reply so far is kept')
+
+# %% ../../nbs/03_teacher/pace.ipynb #38da25b5
+@patch
+def _is_gone(self:Gate, request, f) -> bool:
+    "Is there nobody at this address?"
+    if f.spoken: return False
+    if self.alive:
+        lost_touch = self.last_ok <= request.sent - 30
+        silent = f.strange and f.reason != 'unreadable body'
+        return silent and lost_touch and request.tries > self.retries
+    most = 2 if f.strange and not f.lost else 4
+    return f.reason == 'TLS failed' or request.tries > min(most, self.retries)
+
+# %% ../../nbs/03_teacher/pace.ipynb #d5de4b26
 @patch
 def missed(self:Gate, request, f:Fault, now:float) -> float:
     "Note an attempt that brought nothing; seconds until the next one, or an error where it is no use."
@@ -120,32 +151,6 @@ def missed(self:Gate, request, f:Fault, now:float) -> float:
     nobody_yet = not (self.last_ok or f.turned_away)
     if nobody_yet and request.tries <= self.retries: self.pause = now + seconds + .01
     return seconds
-
-@patch
-def _turned_away(self:Gate, f, now):
-    "One more in a row; where there are too many, all wait, and one that is alone probes."
-    self.away += 1
-    if not self.is_stuck(): return
-    seconds = .1
-    if len(self.flying) == 1:
-        self.probes += 1
-        seconds = backoff(self.probes)
-    self.pause = now + max(f.wait or 0, seconds)
-    if self.probes <= self.retries: return
-    said = f'{self.model} gets {f.reason} and nothing else{quoted(f.text)}'
-    raise UserError(f'{self.endpoint}: {said}',
-                    'run the same command again later; every reply so far is kept')
-
-@patch
-def _is_gone(self:Gate, request, f) -> bool:
-    "Is there nobody at this address?"
-    if f.spoken: return False
-    if self.alive:
-        lost_touch = self.last_ok <= request.sent - 30
-        silent = f.strange and f.reason != 'unreadable body'
-        return silent and lost_touch and request.tries > self.retries
-    most = 2 if f.strange and not f.lost else 4
-    return f.reason == 'TLS failed' or request.tries > min(most, self.retries)
 
 # %% ../../nbs/03_teacher/pace.ipynb #364004d3
 @patch

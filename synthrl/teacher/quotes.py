@@ -71,6 +71,27 @@ class Strings:
 
 # %% ../../nbs/03_teacher/quotes.ipynb #1fcb4370
 @patch
+def is_inner(self:Strings, i:int, j:int, place:str, inner:int) -> bool:
+    "Is the quote at `j` one of a pair inside the string that begins at `i`?"
+    before, around = self.text[max(i, j-9):j], self.text[max(i, j-1):j+2]
+    if re.match(r"\w['’]\w", around) or re.search(r"\d'\d+\Z", before): return False # it's 5'3"
+    closes_none, opens_none = r'\s"\w', r'[\w.!?)\]}…]"[\s,.;:!?)\]}"]'
+    strange = closes_none if inner % 2 else opens_none
+    if place == 'key' or self.lost or re.match(strange, around): raise Unclear
+    self.inner = True
+    return True
+
+# %% ../../nbs/03_teacher/quotes.ipynb #501d5c23
+@patch
+def lost_end(self:Strings, i:int, j:int, inner:int):
+    "The end of a string without its quote, where the next key begins at `j`."
+    comma = re.search(r'[,\n]\s{0,40}\Z', self.text[max(i, j-40):j])
+    if inner or self.inner or not comma: raise Unclear
+    self.lost = True
+    return j - len(comma[0]), j - len(comma[0])
+
+# %% ../../nbs/03_teacher/quotes.ipynb #efc8361f
+@patch
 def end(self:Strings, i:int, place:str):
     "Where the string that begins at `i` ends, and where to go on; None where the text ends before."
     depth, inner, escaped = 0, 0, False     # braces that are open; quotes inside; was one escaped?
@@ -86,26 +107,6 @@ def end(self:Strings, i:int, place:str):
             return self.lost_end(i, j, inner)
         else: inner += self.is_inner(i, j, place, inner)
     if inner: raise Unclear
-
-# %% ../../nbs/03_teacher/quotes.ipynb #ee727ecf
-@patch
-def is_inner(self:Strings, i:int, j:int, place:str, inner:int) -> bool:
-    "Is the quote at `j` one of a pair inside the string that begins at `i`?"
-    before, around = self.text[max(i, j-9):j], self.text[max(i, j-1):j+2]
-    if re.match(r"\w['’]\w", around) or re.search(r"\d'\d+\Z", before): return False # it's 5'3"
-    closes_none, opens_none = r'\s"\w', r'[\w.!?)\]}…]"[\s,.;:!?)\]}"]'
-    strange = closes_none if inner % 2 else opens_none
-    if place == 'key' or self.lost or re.match(strange, around): raise Unclear
-    self.inner = True
-    return True
-
-@patch
-def lost_end(self:Strings, i:int, j:int, inner:int):
-    "The end of a string without its quote, where the next key begins at `j`."
-    comma = re.search(r'[,\n]\s{0,40}\Z', self.text[max(i, j-40):j])
-    if inner or self.inner or not comma: raise Unclear
-    self.lost = True
-    return j - len(comma[0]), j - len(comma[0])
 
 # %% ../../nbs/03_teacher/quotes.ipynb #15352da3
 @patch

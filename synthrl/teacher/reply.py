@@ -31,6 +31,7 @@ class Reader(Strings):
         super().__init__(text)
         self.closed = 0, '', 0 # where the last bracket was, which, and how much was in it
 
+# %% ../../nbs/03_teacher/reply.ipynb #f7d550e2
 # a number or a word of JSON, where a string or a comment follows without a comma
 _literal = re.compile(r'(?:-?\d[\d.]*+(?:[eE][+-]?\d+)?|true|false|null|True|False|None)(?=\s*["“\n#/])')
 # whatever else has no quotes, as far as a comma, a bracket or a comment
@@ -77,6 +78,7 @@ def enter(self:Reader, c:str):
     self.i += 1
     self.open.append(c)
 
+# %% ../../nbs/03_teacher/reply.ipynb #cd49d818
 @patch
 def leave(self:Reader, mine:str, n:int):
     "Step over the bracket of what has `n` members."
@@ -102,18 +104,7 @@ def array(self:Reader) -> list:
     self.leave(']', 2)     # however many items: in `[[1]` too it is not clear which end is missing
     return out
 
-@patch
-def object(self:Reader) -> dict:
-    self.enter('{')
-    out = {}
-    while (c := self.next(skip=',')) not in ('', '}', ']'):
-        name, quoted = self.key(c)
-        if name in out: raise Unclear
-        self.member(name, quoted, out)
-    self.leave('}', len(out))
-    return out
-
-# %% ../../nbs/03_teacher/reply.ipynb #feffdc45
+# %% ../../nbs/03_teacher/reply.ipynb #bb12080b
 @patch
 def key(self:Reader, c:str) -> tuple[str, bool]:
     "A key, and whether it has quotes."
@@ -123,6 +114,7 @@ def key(self:Reader, c:str) -> tuple[str, bool]:
     self.i = m.end() + self.text.startswith('"', m.end())
     return m[0], False
 
+# %% ../../nbs/03_teacher/reply.ipynb #1300d9b3
 @patch
 def member(self:Reader, name:str, quoted:bool, out:dict):
     "Put the value of a key into `out`. Where the text ends before it, only a first key is kept."
@@ -136,6 +128,18 @@ def member(self:Reader, name:str, quoted:bool, out:dict):
     elif c == '' or c in ',}]' or name[-1:] == ':': raise Unclear
     elif not quoted and not (self.i > i and c in pairs): raise Unclear # no colon: a blank and a string follow
     out[name] = None if c in ',}]' else self.value('value')
+
+# %% ../../nbs/03_teacher/reply.ipynb #d6e87279
+@patch
+def object(self:Reader) -> dict:
+    self.enter('{')
+    out = {}
+    while (c := self.next(skip=',')) not in ('', '}', ']'):
+        name, quoted = self.key(c)
+        if name in out: raise Unclear
+        self.member(name, quoted, out)
+    self.leave('}', len(out))
+    return out
 
 # %% ../../nbs/03_teacher/reply.ipynb #dfc2a8ef
 _lead = rf'{blank}|/\*.*?\*/|(?://|\#)[^\n]*\n|```[\w \t]*+|\['

@@ -22,6 +22,8 @@ from .terms import Terms, fit, kind_of
 from .wire import open_client, post
 
 # %% ../../nbs/03_teacher/send.ipynb #a775b632
+_counts = 'calls replies cached prompt_tokens completion_tokens failed cut'.split()
+
 class Sender:
     "Sends requests, and keeps what comes back."
     def __init__(self, model:str, base_url:str=None,
@@ -38,8 +40,7 @@ class Sender:
         self.gate = Gate(self.endpoint, model, concurrency, retries, refusals, alive)
         self.terms = Terms(ledger, self.endpoint, model)
         self.reserved = Reservations(ledger, self.terms, budget, prices)
-        counts = 'calls replies cached prompt_tokens completion_tokens failed cut'.split()
-        self.usage, self.failures = dict.fromkeys(counts, 0) | dict(usd=0.), []
+        self.usage, self.failures = dict.fromkeys(_counts, 0) | dict(usd=0.), []
         self.client, self.path, self.moves = None, '/chat/completions', 0
         self.scouts, self.beating = {}, False
         self.loop = asyncio.new_event_loop()
@@ -47,28 +48,11 @@ class Sender:
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True, name='synthrl-teacher')
         self.thread.start()
 
-    def submit(self, requests:list): # -> concurrent.futures.Future
-        "Have the requests sent; from any thread."
-        return asyncio.run_coroutine_threadsafe(self.send(requests), self.loop)
-
-    async def send(self, requests:list, failures:list=None): # is filled with what could not be had
-        "Send the requests, and return when each of them is answered or given up."
-        if self.client is None: self.client = open_client(self.model, self.base_url, self.concurrency)
-        batch = Batch(self.loop.create_future(), [] if failures is None else failures)
-        for r in requests: self.queue.add(r, batch)
-        try:
-            if requests: await asyncio.shield(batch.done)
-        except asyncio.CancelledError:
-            await self.leave(batch)
-            raise
-
     def start(self, request) -> float:
         "The queue's first request: send it, or say how many seconds it has to wait."
         try: return self.may_go(request)
         except Exception as e: self.stop(request.batch, e)
         return 0.
-
-    def fail(self, *about): fail(self, *about)
 
 # %% ../../nbs/03_teacher/send.ipynb #24a97727
 @patch
@@ -79,6 +63,26 @@ def body(self:Sender, request) -> dict:
     if self.seed is not None: b['seed'] = (self.seed*100_003 + request.first) % 2**31
     if self.budget and 'max_tokens' not in b: b['max_tokens'] = self.reserved.limit(request)
     return b
+
+# %% ../../nbs/03_teacher/send.ipynb #de188cb0
+scouting = 25 # twentieths of a second in which a refused parameter is told
+
+@patch
+def is_scouted(self:Sender, request) -> bool:
+    "Is another request finding out whether these parameters are taken?"
+    scout = self.scouts.get(request.kind)
+    if scout is None: return False
+    if self.terms.kinds[request.kind].trial: return True
+    return scout.alone and not self.terms.is_known(request.kind, request.n)
+
+# %% ../../nbs/03_teacher/send.ipynb #a2c25d2e
+@patch
+def tick(self:Sender, request, times):
+    "A scout's time goes by, in small steps: a busy machine may lose a second between two of them."
+    if self.scouts.get(request.kind) is not request: return
+    request.alone = times > 0
+    if request.alone: self.loop.call_later(.05, self.tick, request, times - 1)
+    else: self.queue.changed()
 
 # %% ../../nbs/03_teacher/send.ipynb #f3b368e5
 @patch
@@ -100,6 +104,7 @@ def may_go(self:Sender, request) -> float:
         part(self, request)
     return 0.
 
+# %% ../../nbs/03_teacher/send.ipynb #2f64ad9f
 @patch
 def until_room(self:Sender) -> float:
     "Seconds until the budget may have room again; it is reached where nobody has anything under way."
@@ -107,26 +112,29 @@ def until_room(self:Sender) -> float:
     if self.ledger.others(): return .2
     raise BudgetReached(self.budget)
 
-# %% ../../nbs/03_teacher/send.ipynb #de188cb0
-scouting = 25 # twentieths of a second in which a refused parameter is told
+# %% ../../nbs/03_teacher/send.ipynb #3994940d
+patience_floor = 30. # seconds: no request counts as hung before
 
 @patch
-def is_scouted(self:Sender, request) -> bool:
-    "Is another request finding out whether these parameters are taken?"
-    scout = self.scouts.get(request.kind)
-    if scout is None: return False
-    if self.terms.kinds[request.kind].trial: return True
-    return scout.alone and not self.terms.is_known(request.kind, request.n)
+async def post(self:Sender, request):
+    "The replies and their tokens, or what their absence means."
+    request.terms, request.path = self.terms.of(request.kind), self.path
+    body = fit(self.body(request), request.terms)
+    patience = self.gate.patience(request, patience_floor, self.timeout)
+    try:
+        async with asyncio.timeout(patience) as request.timeout:
+            return await post(self.client, request.path, body, self.endpoint, self.model)
+    except TimeoutError: return Fault('timed out', busy=True, lost=True)
 
+# %% ../../nbs/03_teacher/send.ipynb #1a9899b3
 @patch
-def tick(self:Sender, request, times):
-    "A scout's time goes by, in small steps: a busy machine may lose a second between two of them."
-    if self.scouts.get(request.kind) is not request: return
-    request.alone = times > 0
-    if request.alone: self.loop.call_later(.05, self.tick, request, times - 1)
-    else: self.queue.changed()
+def shorten(self:Sender, request):
+    "Now that it is known how long such a request takes, it need not wait longer."
+    if not request.timeout or request.timeout.expired(): return
+    patience = self.gate.patience(request, patience_floor, self.timeout)
+    request.timeout.reschedule(request.sent + patience)
 
-# %% ../../nbs/03_teacher/send.ipynb #17d13ebc
+# %% ../../nbs/03_teacher/send.ipynb #6f5d5785
 @patch
 def fly(self:Sender, request):
     "Send it."
@@ -137,6 +145,15 @@ def fly(self:Sender, request):
     if self.scouts.setdefault(request.kind, request) is request: self.tick(request, scouting)
     if not self.beating: self.beat()
 
+@patch
+def beat(self:Sender):
+    "While something is under way, say to other processes that this one is at work."
+    self.beating = bool(self.gate.flying)
+    if not self.beating: return
+    with suppress(UserError): self.ledger.beat()
+    self.loop.call_later(4, self.beat)
+
+# %% ../../nbs/03_teacher/send.ipynb #bd0fffdd
 @patch
 async def attempt(self:Sender, request):
     "One request, and what becomes of it."
@@ -157,34 +174,23 @@ def stop(self:Sender, batch, error):
     self.gate.clear()
     self.queue.stop(batch, error)
 
-# %% ../../nbs/03_teacher/send.ipynb #c475cf1b
-patience_floor = 30. # seconds: no request counts as hung before
-
+# %% ../../nbs/03_teacher/send.ipynb #d26fa823
 @patch
-async def post(self:Sender, request):
-    "The replies and their tokens, or what their absence means."
-    request.terms, request.path = self.terms.of(request.kind), self.path
-    body = fit(self.body(request), request.terms)
-    patience = self.gate.patience(request, patience_floor, self.timeout)
+async def send(self:Sender, requests:list, failures:list=None): # is filled with what could not be had
+    "Send the requests, and return when each of them is answered or given up."
+    if self.client is None: self.client = open_client(self.model, self.base_url, self.concurrency)
+    batch = Batch(self.loop.create_future(), [] if failures is None else failures)
+    for r in requests: self.queue.add(r, batch)
     try:
-        async with asyncio.timeout(patience) as request.timeout:
-            return await post(self.client, request.path, body, self.endpoint, self.model)
-    except TimeoutError: return Fault('timed out', busy=True, lost=True)
+        if requests: await asyncio.shield(batch.done)
+    except asyncio.CancelledError:
+        await self.leave(batch)
+        raise
 
 @patch
-def shorten(self:Sender, request):
-    "Now that it is known how long such a request takes, it need not wait longer."
-    if not request.timeout or request.timeout.expired(): return
-    patience = self.gate.patience(request, patience_floor, self.timeout)
-    request.timeout.reschedule(request.sent + patience)
-
-@patch
-def beat(self:Sender):
-    "While something is under way, say to other processes that this one is at work."
-    self.beating = bool(self.gate.flying)
-    if not self.beating: return
-    with suppress(UserError): self.ledger.beat()
-    self.loop.call_later(4, self.beat)
+def submit(self:Sender, requests:list): # -> concurrent.futures.Future
+    "Have the requests sent; from any thread."
+    return asyncio.run_coroutine_threadsafe(self.send(requests), self.loop)
 
 # %% ../../nbs/03_teacher/send.ipynb #8c440cf0
 @patch
@@ -195,6 +201,7 @@ async def leave(self:Sender, batch):
     await asyncio.wait([batch.done])
     batch.done.exception()
 
+# %% ../../nbs/03_teacher/send.ipynb #0660d392
 @patch
 def close(self:Sender):
     "Wait for what is under way; then end the connections and the loop."
@@ -214,3 +221,9 @@ async def _close(self:Sender):
     there = self.gate.alive or self.ledger.answered(self.endpoint, self.model)
     if not there: self.ledger.forget(self.endpoint, self.model)           # who never answers bills nothing
     if self.client: await self.client.close()
+
+# %% ../../nbs/03_teacher/send.ipynb #0400d3b1
+@patch
+def fail(self:Sender, *about):
+    "Count a sample as one that cannot be had; see `synthrl.teacher.outcomes`."
+    fail(self, *about)

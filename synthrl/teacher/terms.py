@@ -49,6 +49,7 @@ def _without(names, terms):
     "The same terms with these parameters left out; of answers at least one is asked for."
     return terms | {p: 1 if p == 'n' else None for p in names}
 
+# %% ../../nbs/03_teacher/terms.ipynb #d5c083ba
 def _halve(body, terms, asked): # asked: requests sent, with the bare one
     "The search where the text names nothing."
     names = parameters(fit(body, terms))
@@ -99,6 +100,7 @@ def kind_of(body:dict) -> str:
     if body.get('temperature') == 0: names.append('greedy')
     return ' '.join(names)
 
+# %% ../../nbs/03_teacher/terms.ipynb #536b2e42
 @dataclass
 class Kind:
     "What is known of one kind of request."
@@ -144,6 +146,19 @@ class Terms:
 
 # %% ../../nbs/03_teacher/terms.ipynb #0f56762a
 @patch
+def _tell(self:Terms, request, said):
+    "Tell the search what the endpoint said; False where it found that the parameters are not at fault."
+    kind = self.kinds[request.kind]
+    if said is None: kind.good = request.terms
+    try: kind.tried = kind.trial.send(said)
+    except StopIteration as e:
+        kind.trial = None
+        if e.value: self.adopt(request.kind, *e.value)
+        return e.value is not None
+    return True
+
+# %% ../../nbs/03_teacher/terms.ipynb #e034d45d
+@patch
 def rejected(self:Terms, request, body:dict, # before the terms
              r                               # a `Rejected`
             ) -> bool:
@@ -157,6 +172,7 @@ def rejected(self:Terms, request, body:dict, # before the terms
     kind.tried = next(kind.trial)
     return True
 
+# %% ../../nbs/03_teacher/terms.ipynb #06a1800d
 @patch
 def accepted(self:Terms, request, body:dict):
     "Learn from an answer."
@@ -169,17 +185,14 @@ def accepted(self:Terms, request, body:dict):
         kind.n = n
         self.keep()
 
-@patch
-def _tell(self:Terms, request, said):
-    "Tell the search what the endpoint said; False where it found that the parameters are not at fault."
-    kind = self.kinds[request.kind]
-    if said is None: kind.good = request.terms
-    try: kind.tried = kind.trial.send(said)
-    except StopIteration as e:
-        kind.trial = None
-        if e.value: self.adopt(request.kind, *e.value)
-        return e.value is not None
-    return True
+# %% ../../nbs/03_teacher/terms.ipynb #84eddf5b
+def _in_words(name, how):
+    "What was learned, in words."
+    if name == 'n' and how == 1: return 'gives one answer'
+    if name == 'n': return f'gives {how} answers a request: more are asked for in several'
+    if how is None: return f'takes no `{name}`: it is left out'
+    if isinstance(how, str): return f'calls `{name}` `{how}`'
+    return f'takes `{name}` up to {how:,}'
 
 # %% ../../nbs/03_teacher/terms.ipynb #c6bb11ef
 @patch
@@ -198,14 +211,7 @@ def adopt(self:Terms, kind:str, terms:dict,
     if say and new:
         print(f'teacher: {self.model} {", ".join(map(_in_words, new, new.values()))}', file=sys.stderr)
 
-def _in_words(name, how):
-    "What was learned, in words."
-    if name == 'n' and how == 1: return 'gives one answer'
-    if name == 'n': return f'gives {how} answers a request: more are asked for in several'
-    if how is None: return f'takes no `{name}`: it is left out'
-    if isinstance(how, str): return f'calls `{name}` `{how}`'
-    return f'takes `{name}` up to {how:,}'
-
+# %% ../../nbs/03_teacher/terms.ipynb #8e41ca8a
 @patch
 def end_trial(self:Terms, kind:str, key:bytes=None): # the question that was refused; None: the process ends
     "A trial ends with its question where nothing was answered yet, and with the process."

@@ -16,43 +16,50 @@ from .ledger import Reply
 from .terms import parameters
 
 # %% ../../nbs/03_teacher/wire.ipynb #9da8bfd8
-def _connections(most):
-    "aiohttp as the openai client's transport, or what stands in for it."
-    import httpx2
-    try: import aiohttp
-    except ImportError:
-        return dict(limits=httpx2.Limits(max_connections=None, max_keepalive_connections=most))
-    never = aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError
-    changed = 'content-encoding', 'content-length'
-
-    class Wire(httpx2.AsyncBaseTransport):
-        def __init__(self):
-            connector = aiohttp.TCPConnector(limit=0, ssl=_tls())
-            patience = aiohttp.ClientTimeout(total=None, sock_connect=10)
-            self.http = aiohttp.ClientSession(connector=connector, trust_env=bool(getproxies()),
-                                              timeout=patience, cookie_jar=aiohttp.DummyCookieJar())
-
-        async def handle_async_request(self, q):
-            about = dict(headers=q.headers.multi_items(), data=q.content, allow_redirects=False)
-            try:
-                async with self.http.request(q.method, str(q.url), **about) as r:
-                    headers = [(k, v) for k, v in r.headers.items() if k.lower() not in changed]
-                    return httpx2.Response(r.status, headers=headers, content=await r.read())
-            except never as e:
-                problem = httpx2.ConnectError(scrub(e))
-                problem.why = unreached(e)
-            except (aiohttp.ClientError, OSError) as e: problem = httpx2.ReadError(scrub(e))
-            raise problem
-
-        async def aclose(self): await self.http.close()
-
-    return dict(transport=Wire())
-
 @cache
 def _tls():
     "Reading the certificates takes longer than a hundred requests: once a process is enough."
     import httpx2
     return httpx2.create_ssl_context()
+
+def _session():
+    "aiohttp's connections, with nothing decided by them."
+    import aiohttp
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ssl=_tls()),
+                                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
+                                 trust_env=bool(getproxies()), cookie_jar=aiohttp.DummyCookieJar())
+
+# %% ../../nbs/03_teacher/wire.ipynb #0d900f9a
+_changed = 'content-encoding', 'content-length' # what no longer holds of a body that is unpacked
+
+async def _exchange(session, q):
+    "The answer to one of the client's requests."
+    import aiohttp, httpx2
+    about = dict(headers=q.headers.multi_items(), data=q.content, allow_redirects=False)
+    try:
+        async with session.request(q.method, str(q.url), **about) as r:
+            headers = [(k, v) for k, v in r.headers.items() if k.lower() not in _changed]
+            return httpx2.Response(r.status, headers=headers, content=await r.read())
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as e:
+        problem = httpx2.ConnectError(scrub(e))
+        problem.why = unreached(e)
+    except (aiohttp.ClientError, OSError) as e: problem = httpx2.ReadError(scrub(e))
+    raise problem
+
+# %% ../../nbs/03_teacher/wire.ipynb #d6756782
+def _connections(most):
+    "aiohttp as the openai client's transport, or what stands in for it."
+    import httpx2
+    try: import aiohttp # noqa: F401
+    except ImportError:
+        return dict(limits=httpx2.Limits(max_connections=None, max_keepalive_connections=most))
+
+    class Wire(httpx2.AsyncBaseTransport):
+        def __init__(self): self.http = _session()
+        async def handle_async_request(self, q): return await _exchange(self.http, q)
+        async def aclose(self): await self.http.close()
+
+    return dict(transport=Wire())
 
 # %% ../../nbs/03_teacher/wire.ipynb #957da8f6
 def _load(place):
@@ -71,6 +78,7 @@ def _credentials(secret):
         more['default_headers'] = dict(Authorization=f'Basic {coded}')
     return more
 
+# %% ../../nbs/03_teacher/wire.ipynb #6ad29f62
 def open_client(model:str, base_url:str=None, connections:int=64):
     "An `openai.AsyncOpenAI` for this endpoint."
     import httpx2, openai
@@ -108,6 +116,7 @@ def _content(message):
     if isinstance(content, str) and content.strip(): return content
     return ''
 
+# %% ../../nbs/03_teacher/wire.ipynb #33ce9a7a
 def _read_choice(choice) -> Reply|None:
     "The reply in a choice; None where it has no text, or broke off."
     message = choice.get('message') or {}
@@ -122,6 +131,7 @@ def _number(x):
     try: return min(10**12, max(0, int(float(x))))
     except (TypeError, ValueError, OverflowError): return 0
 
+# %% ../../nbs/03_teacher/wire.ipynb #5d6fcd19
 def _usage(u):
     "Prompt and completion tokens, with the reasoning."
     if not isinstance(u, dict): return 0, 0
@@ -134,6 +144,22 @@ def _usage(u):
     return prompt, completion
 
 # %% ../../nbs/03_teacher/wire.ipynb #c670cc55
+def _unreadable(raw):
+    "A body that is no completion; one that began like JSON may have been one."
+    text = raw.decode('utf-8', 'replace').strip()
+    begun = not text or text.startswith(('{', '[', 'data:'))
+    return Fault('unreadable body', lost=begun, strange=True, text='' if begun else scrub(text[:100]))
+
+def _error_inside(o, endpoint, model, sent):
+    "What an error means that comes with status 200."
+    e = o.get('error')
+    if not (e or o.get('message') or o.get('msg') or o.get('detail')):
+        return Fault('unreadable body', strange=True)
+    code = _number((e if isinstance(e, dict) else o).get('code'))
+    if not 400 <= code < 600: code = 200
+    return read_status(code, o, {}, endpoint, model, sent)
+
+# %% ../../nbs/03_teacher/wire.ipynb #a75c9760
 def read_body(raw:bytes, # of a 200 answer
               endpoint:str='', model:str='', sent=() # for what is said of an error in it
              ) -> tuple:
@@ -151,21 +177,6 @@ def read_body(raw:bytes, # of a 200 answer
         return [_read_choice(c) for c in choices], *_usage(o.get('usage'))
     except (TypeError, AttributeError): pass
     raise _unreadable(raw)
-
-def _unreadable(raw):
-    "A body that is no completion; one that began like JSON may have been one."
-    text = raw.decode('utf-8', 'replace').strip()
-    begun = not text or text.startswith(('{', '[', 'data:'))
-    return Fault('unreadable body', lost=begun, strange=True, text='' if begun else scrub(text[:100]))
-
-def _error_inside(o, endpoint, model, sent):
-    "What an error means that comes with status 200."
-    e = o.get('error')
-    if not (e or o.get('message') or o.get('msg') or o.get('detail')):
-        return Fault('unreadable body', strange=True)
-    code = _number((e if isinstance(e, dict) else o).get('code'))
-    if not 400 <= code < 600: code = 200
-    return read_status(code, o, {}, endpoint, model, sent)
 
 # %% ../../nbs/03_teacher/wire.ipynb #36ed2882
 async def post(client, path:str, body:dict, # as the endpoint takes it
