@@ -85,14 +85,18 @@ def _a_budget(p):
                    'a TOML file with lines such as "my-model" = [0.15, 0.6]')
 
 def _an_out(p):
-    p.add_argument('--out', metavar='DIR', help="the run's folder (default: runs/ and the task's name)")
+    about = "the folder to write to (default: in runs/, by the task's name)"
+    p.add_argument('--out', metavar='DIR', help=about)
 
 # %% ../nbs/13_cli.ipynb #10bb36ff
+def _a_recipe(p):
+    known = ', '.join(RECIPES)
+    p.add_argument('--recipe', default='synthetic', help=f'what is done: {known} (default: synthetic)')
+
 def _a_run(p):
-    "What run and preview have in common."
-    presets, recipes = ', '.join(PRESETS), ', '.join(RECIPES)
-    p.add_argument('--recipe', default='synthetic', help=f'what is done: {recipes} (default: synthetic)')
-    p.add_argument('--preset', default='paper', help=f'settings to begin with: {presets} (default: paper)')
+    "What run, preview and compare have in common."
+    known = ', '.join(PRESETS)
+    p.add_argument('--preset', default='paper', help=f'settings to begin with: {known} (default: paper)')
     p.add_argument('--student', metavar='M', help='the model that learns: a folder, a hub name, or "tiny"')
     p.add_argument('--seed', type=int, default=0, metavar='S', help='of every stage (default: 0)')
     p.add_argument('--set', dest='changes', type=_setting, action='append', default=[], metavar='KEY=VALUE',
@@ -103,36 +107,34 @@ def _until(p):
     about = f'the last stage to do: {stages}, report (default)'
     p.add_argument('--until', default='report', metavar='STAGE', help=about)
 
-# %% ../nbs/13_cli.ipynb #1c1390be
-_given = 'task preset recipe seed out budget_usd budget_tokens prices'.split()
-
-def _asked(a):
-    "The arguments of run and preview as the functions take them."
-    asked = {key: getattr(a, key) for key in _given}
-    for key in ('student', 'teacher', 'base_url'):
-        if getattr(a, key) is not None: asked[key] = getattr(a, key)
-    return asked | dict(a.changes)
-
-def _of_several(a):
-    "The same for several runs; the task and the seeds are given apart."
-    asked = _asked(a) | dict(say=_say)
-    for key in ('task', 'seed'): del asked[key]
-    return asked
-
 def _rounds(p):
     p.add_argument('--rounds', type=int, default=1, metavar='N',
                    help='the loop N times, each from the model before it, each in a folder of its own')
+
+# %% ../nbs/13_cli.ipynb #1c1390be
+_given = 'preset out budget_usd budget_tokens prices student teacher base_url recipe'.split()
+
+def _asked(a):
+    "What was asked for, as the functions take it; task and seed are given apart."
+    asked = {key: getattr(a, key) for key in _given if getattr(a, key, None) is not None}
+    return asked | dict(a.changes)
 
 def _say(line): print(line, flush=True)
 
 # %% ../nbs/13_cli.ipynb #d950d6c5
 @command('take a task to a trained model; repeat the command to go on after a stop',
-         _a_task, _a_run, _a_teacher, _a_budget, _an_out, _until, _rounds)
+         _a_task, _a_recipe, _a_run, _a_teacher, _a_budget, _an_out, _until, _rounds)
 def do_run(a):
-    if a.rounds > 1: return print(rounds(a.task, a.rounds, **_of_several(a) | dict(seed=a.seed)))
-    s = run(until=a.until, say=_say, **_asked(a))
+    if a.rounds != 1: return _do_rounds(a)
+    s = run(a.task, until=a.until, seed=a.seed, say=_say, **_asked(a))
     for line in s['stand_ins']: print('note:', line)
     print(f"report: {s['folder']}/report.html")
+
+def _do_rounds(a):
+    "The loop several times: the gain of each round, and of all."
+    if a.until != 'report':
+        raise UserError('--until ends a run, and --rounds wants whole ones', 'leave one out')
+    print(rounds(a.task, a.rounds, seed=a.seed, say=_say, **_asked(a)))
 
 # %% ../nbs/13_cli.ipynb #54aa24bd
 def _some_arms(p):
@@ -146,10 +148,10 @@ def _some_arms(p):
 @command('run several arms with several seeds, and say which differences can be told apart',
          _a_task, _a_run, _a_teacher, _a_budget, _an_out, _some_arms)
 def do_compare(a):
-    arms = ARMS[known_name(a.arms, ARMS, 'set of arms')]
-    asked = _of_several(a)
-    del asked['recipe'] # an arm has its own
-    print(compare(a.task, arms, range(a.seed, a.seed + a.seeds), apart=True, **asked))
+    arms, seeds = ARMS[known_name(a.arms, ARMS, 'set of arms')], range(a.seed, a.seed + a.seeds)
+    found = compare(a.task, arms, seeds, apart=True, say=_say, **_asked(a))
+    print(found)
+    if not any(found.found.values()): raise UserError('compare: nothing came of any arm', 'see above')
 
 # %% ../nbs/13_cli.ipynb #14a86dbc
 def _cost(e):
@@ -164,9 +166,9 @@ def _show(i, s):
 
 # %% ../nbs/13_cli.ipynb #d63fb719
 @command('keywords, one passage, three verified samples, and the cost of the full run',
-         _a_task, _a_run, _a_teacher, _a_budget, _an_out)
+         _a_task, _a_recipe, _a_run, _a_teacher, _a_budget, _an_out)
 def do_preview(a):
-    p = preview(say=_say, **_asked(a))
+    p = preview(a.task, seed=a.seed, say=_say, **_asked(a))
     print(f"keywords: {', '.join(p['keywords'])}\n")
     print(f"passage: {p['passage'].title}\n{p['passage'].text[:400]}\n")
     if not p['samples']: print('no sample could be used: the full run is likely to fail the same way\n')

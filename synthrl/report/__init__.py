@@ -20,12 +20,13 @@ from ..task import UserError, write_text
 
 # %% ../../nbs/11_report/report.ipynb #90e49796
 def _who(s):
-    "Who took part, in a line."
-    parts = {name: s.get(name) for name in ('student', 'teacher', 'preset', 'seed')}
+    "What was done and who took part, in a line."
+    parts = {name: s.get(name) for name in ('recipe', 'student', 'teacher', 'preset', 'seed')}
     parts['teacher'] = (s.get('teacher') or {}).get('model')
     said = [f'{name} {part}' for name, part in parts.items() if part not in (None, '')]
     return P(' · '.join(said), cls='note')
 
+# %% ../../nbs/11_report/report.ipynb #05824edb
 MADE = dict(initial='written', adapted='rewritten harder or easier', scored='scored',
             train='chosen to train on')
 

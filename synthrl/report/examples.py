@@ -9,20 +9,18 @@ __all__ = ['SAMPLE_HEAD', 'make_table', 'show_samples', 'show_answers']
 from collections import defaultdict
 from itertools import chain
 
-from fastcore.xml import H2, Div, Pre, Section, Small, Table, Tbody, Td, Th, Thead, Tr
+from fastcore.xml import H2, Div, P, Pre, Section, Small, Table, Tbody, Td, Th, Thead, Tr
 
 from .words import in_words, percent
 from ..task import Sample
 
 # %% ../../nbs/11_report/examples.ipynb #58f024f1
-def _name(text): return Th(text, scope='col')
-
-def _cell(content, name): return Td(content, data_label=name)
-
 def make_table(title:str, head:list, rows:list, cls=''):
     "A table in a frame of its own."
-    body = [Tr(*map(_cell, row, head)) for row in rows]
-    table = Table(Thead(Tr(*map(_name, head))), Tbody(*body), cls=cls)
+    def name(text): return Th(text, scope='col')
+    def cell(content, column): return Td(content, data_label=column)
+    body = [Tr(*map(cell, row, head)) for row in rows]
+    table = Table(Thead(Tr(*map(name, head))), Tbody(*body), cls=cls)
     return Div(table, cls='wide', tabindex='0', role='region', aria_label=title)
 
 # %% ../../nbs/11_report/examples.ipynb #950e3430
@@ -33,18 +31,20 @@ def _rewrites(samples):
         if s.parent: found[s.parent].append(s)
     return found
 
-def _families(samples, n=4):
-    "Questions that were rewritten, each followed by its rewrites; else the first ones."
-    rewrites = _rewrites(samples)
-    made_into = dict(harder=[], easier=[])
+def _chosen(samples, rewrites, n):
+    "n questions, half of them with a harder version, half with an easier one; else the first n."
+    by_kind = dict(harder=[], easier=[])
     for s in samples:
         if s.id not in rewrites: continue
-        origin = rewrites[s.id][0].origin
-        if origin in made_into: made_into[origin].append(s)
-    both = [found[:n//2] for found in made_into.values() if found]
-    chosen = list(chain(*zip(*both))) or samples[:n]   # one of each kind in turn
-    shown = []
-    for s in chosen: shown += [s, *rewrites.get(s.id, [])]
+        kind = rewrites[s.id][0].origin
+        if kind in by_kind: by_kind[kind].append(s)
+    halves = [found[:n//2] for found in by_kind.values() if found]
+    return list(chain(*zip(*halves))) or samples[:n]   # one of each kind in turn
+
+def _families(samples, n=4):
+    "n questions, each followed by what was made of it."
+    rewrites, shown = _rewrites(samples), []
+    for s in _chosen(samples, rewrites, n): shown += [s, *rewrites.get(s.id, [])]
     return shown
 
 # %% ../../nbs/11_report/examples.ipynb #33479e1f
@@ -75,11 +75,17 @@ VERDICTS = dict(unparseable='no answer found', timed_out='took too long to judge
 def _right(row, who): return row[who]['verdicts'][0] == 'correct'
 
 def _reply(row, who):
-    "One model's answer and what was thought of it."
+    "One model's first answer and what was thought of it."
     r = row[who]
     told = VERDICTS.get(r['verdicts'][0], r['verdicts'][0])
     if not r.get('finished', [True])[0]: told += ', cut off at the limit'
     return Pre(r['answers'][0].strip()), Small(told)
+
+def _first_of(rows):
+    "That there were more answers than the one that is shown; '' where there were not."
+    k = len(rows[0]['base']['verdicts'])
+    if k == 1: return ''
+    return P(f'The first of the {k} answers to each question.', cls='note')
 
 # %% ../../nbs/11_report/examples.ipynb #894ebe89
 def show_answers(rows:list[dict]): # of eval.jsonl
@@ -91,4 +97,4 @@ def show_answers(rows:list[dict]): # of eval.jsonl
             shown.append((name, r['input'], _label(r['label']), _reply(r, 'base'), _reply(r, 'trained')))
     if not shown: return ''
     title = 'Answers before and after'
-    return Section(H2(title), make_table(title, ANSWER_HEAD, shown, 'stack answers'))
+    return Section(H2(title), _first_of(rows), make_table(title, ANSWER_HEAD, shown, 'stack answers'))

@@ -75,14 +75,19 @@ def _written(files):
     return _beside(files, {'initial': first, name: later})
 
 # %% ../../nbs/11_report/pictures.ipynb #40981a33
+def _how_asked(e):
+    "How each question was asked."
+    if not e.temperature: return 'one greedy answer each'
+    told = f'{e.k} answers each at temperature {e.temperature:g}'
+    if e.greedy: told += ', and one greedy answer'
+    return told
+
 def _exam(rows):
     "Base and trained as a picture."
     base, trained = to_evaluations(rows)
-    each, models = 'one greedy answer each', {}
-    if base.temperature: each = f'{base.k} answers each at temperature {base.temperature:g}'
-    if base.greedy: models = {'base, greedy': base.greedy, 'trained, greedy': trained.greedy}
-    models |= dict(base=base, trained=trained)
-    return plot_accuracy(models, f'{len(rows):,} held-out questions, {each}')
+    models = dict(base=base, trained=trained)
+    if base.greedy: models |= {'base, greedy': base.greedy, 'trained, greedy': trained.greedy}
+    return plot_accuracy(models, f'{len(rows):,} held-out questions, {_how_asked(base)}')
 
 # %% ../../nbs/11_report/pictures.ipynb #9ae34923
 def draw(folder, # a run's folder, or its files where they have been read
@@ -104,23 +109,36 @@ CAPTIONS = dict(
     pass_rates='How often the untrained student solves each question{sampled}. '
                'A pile at 0 is hopeless or mislabelled, a pile at 1 teaches nothing.{unlike}',
     agreement='The share of the teacher’s votes behind each label.',
-    training='Training: each step thin, the running mean thick. Groups all alike are questions whose answers '
-             'were all right or all wrong: they teach nothing. A log-probability gap near zero means that '
-             'the answers come from the model that learns.',
+    training='Training: each step thin, the running mean thick; points, where there are any, are the '
+             'accuracy on samples held out. Groups all alike are questions whose answers were all right or '
+             'all wrong: they teach nothing. A log-probability gap near zero means that the answers come '
+             'from the model that learns.',
     lengths='How long the questions are.')
 
+# %% ../../nbs/11_report/pictures.ipynb #7b12316b
+def _sampled(score):
+    "Of how many answers a pass rate is the share."
+    if not {'n', 'temperature'} <= score.keys(): return ''
+    n = score['n']
+    if score.get('method') == 'sequential': n = f'at most {n}'
+    return f', of {n} answers sampled at temperature {score["temperature"]:g}'
+
+def _unlike(score, exam):
+    "That the accuracy is of answers drawn otherwise, where it is."
+    if 'k' not in exam: return ''
+    how = 'one greedy answer'
+    if exam['k'] != 1:
+        if exam.get('temperature') == score.get('temperature'): return ''
+        how = f'{exam["k"]} answers at temperature {exam.get("temperature")}'
+    return f' The accuracy is of {how} to each question instead and can be far from the mean pass rate.'
+
+# %% ../../nbs/11_report/pictures.ipynb #c70b140a
 def captions(settings:dict, examined:bool=True) -> dict[str, str]: # a run's settings; is there an accuracy?
     "What stands below each picture."
     score, exam = settings.get('score') or {}, settings.get('evaluate') or {}
-    sampled = unlike = ''
-    if 'n' in score and 'temperature' in score:
-        sampled = f', of {score["n"]} answers sampled at temperature {score["temperature"]}'
-    if 'k' in exam and examined:
-        how = 'one greedy answer'
-        if exam['k'] != 1: how = f'{exam["k"]} answers at temperature {exam.get("temperature")}'
-        unlike = (f' The accuracy is of {how} to each question instead '
-                  'and can be far from the mean pass rate.')
-    return CAPTIONS | dict(pass_rates=CAPTIONS['pass_rates'].format(sampled=sampled, unlike=unlike))
+    unlike = _unlike(score, exam) if examined else ''
+    rates = CAPTIONS['pass_rates'].format(sampled=_sampled(score), unlike=unlike)
+    return CAPTIONS | dict(pass_rates=rates)
 
 # %% ../../nbs/11_report/pictures.ipynb #a83d65ed
 def _picture(plot, caption):

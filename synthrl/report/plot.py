@@ -80,10 +80,14 @@ def _smooth(ys, width):
     return out
 
 # %% ../../nbs/11_report/plot.ipynb #a5449edf
+def _logged(log, key):
+    "The steps in which this was logged, and its values."
+    rows = [row for row in log if row.get(key) is not None]
+    return [row['step'] for row in rows], [row[key] for row in rows]
+
 def _curve(ax, key, log, width):
     "One column over the steps, drawn and told: each step thin, the running mean thick."
-    logged = [row for row in log if row.get(key) is not None]
-    steps, values = [row['step'] for row in logged], [row[key] for row in logged]
+    steps, values = _logged(log, key)
     mean = _smooth(values, width)
     title, top = CURVES[key]
     ax.plot(steps, values, color=PALE, lw=.8)
@@ -96,16 +100,17 @@ def _curve(ax, key, log, width):
     ax.set_title(f'{title}\n{end}')
     return f'{title} begins at {mean[0]:.3f} and {end}'
 
+# %% ../../nbs/11_report/plot.ipynb #f83a5233
 def _exams(ax, log):
     "The accuracy on the samples held out, as points; '' where there were no examinations."
-    found = [row for row in log if row.get('validation') is not None]
-    if not found: return ''
-    steps, shares = [row['step'] for row in found], [row['validation'] for row in found]
+    steps, shares = _logged(log, 'validation')
+    if not shares: return ''
     best = max(shares)
     ax.plot(steps, shares, 'o-', ms=3, lw=.8, color=MID)
-    ax.set_title(f'{ax.get_title()}, held out (points) at best {best:.3f}')
+    ax.set_title(f"{ax.get_title('left')} (● {best:.3f})")
     return f'accuracy on the samples held out at best {best:.3f}, after step {steps[shares.index(best)]}'
 
+# %% ../../nbs/11_report/plot.ipynb #c30d6344
 @styled
 def plot_training(log:list[dict], # a row a step: step, reward, zero_variance, truncated, logprob_gap
                   width:int=10) -> Plot: # of the running mean, steps
@@ -135,22 +140,22 @@ def _dot(ax, y, m, colour, weight=None):
 
 # %% ../../nbs/11_report/plot.ipynb #1845127b
 @styled
-def plot_accuracy(models:dict, # name → anything with accuracy and ci, in the order of the rows
+def plot_accuracy(models:dict, # name → anything with accuracy and ci; those called trained… stand out
                   note:str='') -> Plot: # what was asked and how; stands above
-    "Accuracy of each model with its interval."
-    title = textwrap.fill(note, 48)
+    "Accuracy of each model with its interval, from above in this order."
+    title = textwrap.fill(note, 46)
     fig, axes = make_axes(1, 1, .42*len(models) + .7 + .2*len(title.split('\n')))
     ax = axes[0][0]
-    *others, last = models.values()
-    for y, m in enumerate(others): _dot(ax, y, m, MID)
-    _dot(ax, len(others), last, INK, 'bold')
+    for y, (name, m) in enumerate(models.items()):
+        if name.startswith('trained'): _dot(ax, y, m, INK, 'bold')
+        else: _dot(ax, y, m, MID)
     ax.set_yticks(range(len(models)), models)
-    ax.set_ylim(len(others) + .5, -.7)
+    ax.set_ylim(len(models) - .5, -.7)
     ax.set_xlim(0, 1)
     ax.tick_params(axis='y', length=0)
     ax.xaxis.set_major_formatter(lambda x, _: f'{x:.0%}')
     ax.spines['left'].set_visible(False)
-    ax.set_title(title)
+    fig.suptitle(title, x=.01, ha='left', size=9)
     says = [f'{name} {m.accuracy:.1%}, interval {m.ci[0]:.1%} to {m.ci[1]:.1%}' for name, m in models.items()]
     return Plot(fig, 'Accuracy on the held-out questions, base against trained', '; '.join(says))
 

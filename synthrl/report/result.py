@@ -18,6 +18,7 @@ def _lines(x):
     if isinstance(x, dict): x = x.values()
     return [str(line) for line in x if line]
 
+# %% ../../nbs/11_report/result.ipynb #cdafa3d8
 def _refused(s):
     "A line for prompts that the endpoint would not answer."
     n = (s.get('teacher') or {}).get('refused') or 0

@@ -119,6 +119,20 @@ def _finish(run):
     write_report(run.path)
     return summary
 
+# %% ../../nbs/12_run/run.ipynb #2bd712fa
+def _do_all(job, stages):
+    "One stage after the other; what has nothing to work on is left out, and said."
+    for stage in stages:
+        why = why_left_out(job.task, stage)
+        if why: job.say(f'{stage.name:9} left out: {why}')
+        else: do(job, stage)
+
+def _tell(job, summary):
+    "What it came to."
+    for line in summary['warnings']: job.say(line)
+    if summary['verdict']: job.say(summary['verdict'])
+    return summary
+
 # %% ../../nbs/12_run/run.ipynb #2d60d5d0
 def run(task, # a Task, or the path or bundled name of a task file
         preset:str='paper', # one of `PRESETS`
@@ -143,20 +157,6 @@ def run(task, # a Task, or the path or bundled name of a task file
             _finish(job) # what there is can be looked at
             raise
         return _tell(job, _finish(job))
-
-# %% ../../nbs/12_run/run.ipynb #2bd712fa
-def _do_all(job, stages):
-    "One stage after the other; what has nothing to work on is left out, and said."
-    for stage in stages:
-        why = why_left_out(job.task, stage)
-        if why: job.say(f'{stage.name:9} left out: {why}')
-        else: do(job, stage)
-
-def _tell(job, summary):
-    "What it came to."
-    for line in summary['warnings']: job.say(line)
-    if summary['verdict']: job.say(summary['verdict'])
-    return summary
 
 # %% ../../nbs/12_run/run.ipynb #374e135a
 def preview(task, preset:str='paper', seed:int=0, out=None, # as for `run`

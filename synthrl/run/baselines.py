@@ -27,25 +27,27 @@ def _with_output(task, s):
     if s.output.strip(): return s
     return replace(s, output=written(task, accepted(s.label)[0]))
 
+# %% ../../nbs/12_run/baselines.ipynb #35eef267
+def _right(rows): # of a question's answers: text, right, finished
+    "The different right answers."
+    texts = [r['text'] for r in rows if r['right'] and r['finished']]
+    return list(dict.fromkeys(texts))
+
 # %% ../../nbs/12_run/baselines.ipynb #9381b663
 def make_right(run:Run):
     "The chosen questions with the student's own right answers, different ones, as many as there may be."
-    path, found, rng = run.path/'rollouts.jsonl.gz', [], random.Random(run.seed)
-    rollouts = read_rollouts(path)
+    path, found, solved = run.path/'rollouts.jsonl.gz', [], 0
+    rollouts, rng = read_rollouts(path), random.Random(run.seed)
     for s in run.read('train.jsonl'):
         texts = _right(rollouts.get(s.id, []))
         some = rng.sample(texts, min(run.parts['sft'].answers, len(texts)))
         for text in some: found.append(replace(s, output=text, parent=s.id, id=''))
+        solved += bool(some)
     if not found:
         raise UserError(f'{path}: holds no right answer to the chosen questions',
                         'delete scored.jsonl and run the same command again')
     run.write('right.jsonl', found)
-    return dict(right=dict(questions=len({s.parent for s in found}), answers=len(found)))
-
-def _right(rows):
-    "The different right answers among a question's rollouts."
-    texts = [r['text'] for r in rows if r['right'] and r['finished']]
-    return list(dict.fromkeys(texts))
+    return dict(right=dict(questions=solved, answers=len(found)))
 
 # %% ../../nbs/12_run/baselines.ipynb #06778d6f
 def make_imitated(run:Run, file:str='train.jsonl'): # the samples whose answers are imitated

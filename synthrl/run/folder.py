@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fastcore.basics import patch
+
 from ..task import UserError, write_text
 
 # %% ../../nbs/12_run/folder.ipynb #00000006
@@ -118,28 +120,31 @@ class Job:
 
     def save(self): write_text(self.path/'stages.json', to_json(self.records))
 
-    def inputs(self, stage:Stage) -> dict:
-        "Everything that a stage's file is made from."
-        found = stage.needs(self.settings)
-        for name in stage.reads.split(): found[name] = fingerprint(self.path/name)
-        return found
-
-    def changed(self, stage:Stage) -> list[str]|None: # None: it was never finished, or its file is gone
-        "Which inputs differ from those in the record."
-        record = self.records.get(stage.name)
-        if not record or not (self.path/stage.file).exists(): return None
-        old, new = record['inputs'], json.loads(json.dumps(self.inputs(stage)))
-        return [k for k in new | old if new.get(k) != old.get(k)]
-
 def _is_record(r):
     "Is it what `do` writes? A file that somebody has edited holds anything."
     types = dict(inputs=dict, seconds=(int, float), facts=dict)
     return isinstance(r, dict) and all(isinstance(r.get(k), t) for k, t in types.items())
 
+# %% ../../nbs/12_run/folder.ipynb #c8650943
+@patch
+def inputs(self:Job, stage:Stage) -> dict:
+    "Everything that a stage's file is made from, as a record has it."
+    found = stage.needs(self.settings)
+    for name in stage.reads.split(): found[name] = fingerprint(self.path/name)
+    return json.loads(json.dumps(found))
+
+@patch
+def changed(self:Job, stage:Stage) -> list[str]|None: # None: it was never finished, or its file is gone
+    "Which inputs differ from those in the record."
+    record = self.records.get(stage.name)
+    if not record or not (self.path/stage.file).exists(): return None
+    old, new = record['inputs'], self.inputs(stage)
+    return [k for k in new | old if new.get(k) != old.get(k)]
+
 # %% ../../nbs/12_run/folder.ipynb #ac2e7773
 def take_over(job:Job, stage:Stage) -> bool: # was there anything to take?
     "Copy a stage's file from a run that has made it from the same."
-    inputs = json.loads(json.dumps(job.inputs(stage)))
+    inputs = job.inputs(stage)
     for folder in map(Path, job.like):
         record = Job(folder).load().records.get(stage.name)
         if not record or record['inputs'] != inputs: continue
@@ -160,6 +165,22 @@ def _copy(old, new):
     if new.is_dir(): shutil.rmtree(new)
     beside.rename(new)
 
+# %% ../../nbs/12_run/folder.ipynb #0000001d
+def _is_full(e):
+    "Does a full disk stand behind this error?"
+    if e is None: return False
+    if getattr(e, 'errno', None) in (errno.ENOSPC, errno.EDQUOT): return True
+    if 'disk is full' in str(e) or 'No space left on device' in str(e): return True
+    return _is_full(e.__cause__ or e.__context__)
+
+def _make(job, stage):
+    "The stage's file, and what there is to tell of it; a full disk is said in one line."
+    try: return stage.make(job) or {}
+    except Exception as e:
+        if not _is_full(e): raise
+        mend = 'free some space and run the same command again; nothing made so far is lost'
+        raise UserError(f'{job.path/stage.file}: the disk is full', mend) from None
+
 # %% ../../nbs/12_run/folder.ipynb #0000001b
 def do(job:Job, stage:Stage):
     "Make a stage's file, unless it is there and nothing it depends on has changed."
@@ -175,26 +196,10 @@ def do(job:Job, stage:Stage):
     job.save()
     job.say(f'{stage.name:9} {stage.file} written in {seconds:.1f} s')
 
-def _make(job, stage):
-    "The stage's file, and what there is to tell of it; a full disk is said in one line."
-    try: return stage.make(job) or {}
-    except Exception as e:
-        if not _is_full(e): raise
-        mend = 'free some space and run the same command again; nothing made so far is lost'
-        raise UserError(f'{job.path/stage.file}: the disk is full', mend) from None
-
 def _state(job, stage):
     "Is the file as the stage left it?"
     same = job.records[stage.name].get('output') in (None, fingerprint(job.path/stage.file))
     return 'is there and nothing changed' if same else 'is there, changed by hand'
-
-# %% ../../nbs/12_run/folder.ipynb #0000001d
-def _is_full(e):
-    "Does a full disk stand behind this error?"
-    if e is None: return False
-    if getattr(e, 'errno', None) in (errno.ENOSPC, errno.EDQUOT): return True
-    if 'disk is full' in str(e) or 'No space left on device' in str(e): return True
-    return _is_full(e.__cause__ or e.__context__)
 
 # %% ../../nbs/12_run/folder.ipynb #00000028
 def stale(job:Job, stages:list[Stage]) -> list[str]:

@@ -69,31 +69,36 @@ class Recipe:
         return self.stages[:names.index(known_name(stage, names, 'stage')) + 1]
 
 # %% ../../nbs/12_run/recipes.ipynb #9fa53c4e
-_chosen, _learned = [HELDOUT, TRAIN], [MODEL, EVAL, FIGURES]
-_learn = [*_chosen, *_learned]
 _adapted = [PASSAGES, INITIAL, SYNTH, scored('synth.jsonl')]
+_learn = [HELDOUT, TRAIN, MODEL, EVAL, FIGURES]
+_control = {'grpo.shuffle_rewards': True, 'grpo.validate_every': 0}
 
+# %% ../../nbs/12_run/recipes.ipynb #6ce91630
 RECIPES = dict(
-    synthetic=Recipe('paper 1: samples of the teacher, with harder and easier versions', _adapted + _learn),
+    synthetic=Recipe(
+        'paper 1: samples of the teacher, with harder and easier versions',
+        [*_adapted, *_learn]),
     human=Recipe(
-        "the same training on the questions of the task's `train` file", wants='train',
-        stages=[HUMAN, scored('human.jsonl'), *_learn]),
+        "the same training on the questions of the task's `train` file",
+        [HUMAN, scored('human.jsonl'), *_learn], wants='train'),
     sft_human=Recipe(
-        'human answers imitated, as many questions and steps', wants='train',
-        stages=[HUMAN, SHOWN, IMITATED, EVAL, SFT_FIGURES]),
+        'human answers imitated, as many questions and steps',
+        [HUMAN, SHOWN, IMITATED, EVAL, SFT_FIGURES], wants='train'),
     rft=Recipe(
         "rejection sampling: the student's own right answers to paper 1's questions imitated",
-        [*_adapted, *_chosen, RIGHT, REJECTED, EVAL, FIGURES]),
+        [*_adapted, HELDOUT, TRAIN, RIGHT, REJECTED, EVAL, FIGURES]),
     self_instruct=Recipe(
-        'questions from demonstrations alone: no passages, no pattern, no other versions', wants='demos',
-        stages=[IMITATING, scored('initial.jsonl'), *_learn], settings={'synthesis.source': 'demos'}),
+        'questions from demonstrations alone: no passages, no pattern, no other versions',
+        [IMITATING, scored('initial.jsonl'), *_learn], {'synthesis.source': 'demos'}, wants='demos'),
     no_adapt=Recipe(
         'paper 1 without the harder and easier versions',
-        stages=[PASSAGES, INITIAL, scored('initial.jsonl'), *_learn]),
-    random=Recipe('paper 1 with samples chosen by lot', _adapted + _learn, {'plan.policy': 'random'}),
+        [PASSAGES, INITIAL, scored('initial.jsonl'), *_learn]),
+    random=Recipe(
+        'paper 1 with samples chosen by lot',
+        [*_adapted, *_learn], {'plan.policy': 'random'}),
     shuffled_rewards=Recipe(
-        'the control: paper 1 with rewards that say nothing', _adapted + _learn,
-        {'grpo.shuffle_rewards': True, 'grpo.validate_every': 0}))
+        'the control: paper 1 with rewards that say nothing',
+        [*_adapted, *_learn], _control))
 
 # %% ../../nbs/12_run/recipes.ipynb #5460a190
 def why_left_out(task:Task, stage:Stage) -> str:

@@ -165,13 +165,15 @@ def make_human(run:Run):
     return dict(human=dict(found=len(run.human), in_test=len(run.human) - len(free), taken=len(chosen)))
 
 # %% ../../nbs/12_run/stages.ipynb #1e4dc906
-def _rated(run, samples, use=None): # what the scores are for
+def _rated(run, samples, use=None): # use: what the rates are for, as for `score`
     "The samples with their pass rates."
     def sample(*args, **kw): return run.student().sample(*args, **kw)
+    loaded_when_asked = SimpleNamespace(sample=sample)
+    cfg, kept = run.parts['score'], run.path/'rollouts.jsonl.gz'
     who = f"{run.plan.student} {run.settings['files.student']}"
-    how = dict(use=use, settings=run.parts['score'], rollouts=run.path/'rollouts.jsonl.gz', who=who)
-    return score(run.task, SimpleNamespace(sample=sample), samples, **how)
+    return score(run.task, loaded_when_asked, samples, use=use, settings=cfg, rollouts=kept, who=who)
 
+# %% ../../nbs/12_run/stages.ipynb #9f0d754f
 def make_scored(run:Run, file:str='synth.jsonl'): # the samples to score
     "Each sample with the student's pass rate on it."
     from synthrl.select.chances import for_select

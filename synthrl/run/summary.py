@@ -44,6 +44,7 @@ def _rounded(numbers): return [round(x, 4) for x in numbers]
 
 def _share(accuracy, ci): return dict(accuracy=round(accuracy, 4), ci=_rounded(ci))
 
+# %% ../../nbs/12_run/summary.ipynb #b81aa32e
 def _passes(e):
     "pass@k for k = 2, 4, 8… with its interval; none of one answer each."
     found, k = {}, 2
@@ -61,6 +62,7 @@ def _model(e):
     if e.greedy: figures['greedy'] = _share(e.greedy.accuracy, e.greedy.ci)
     return figures
 
+# %% ../../nbs/12_run/summary.ipynb #574d4cc2
 def _gain(base, trained):
     "Their difference; of the greedy answers too, where there are any."
     d = difference(base, trained)
@@ -90,6 +92,7 @@ def _pass_rates(files):
     for name, samples in found.items(): found[name] = ten_bins([s.pass_rate for s in samples])
     return found
 
+# %% ../../nbs/12_run/summary.ipynb #0518fd7a
 def _scoring(samples, cfg):
     "How often the student was asked."
     answers = sum(s.rollouts or 0 for s in samples)
@@ -135,6 +138,7 @@ def _versions():
         except metadata.PackageNotFoundError: pass
     return found
 
+# %% ../../nbs/12_run/summary.ipynb #8814dc7e
 def _warnings(facts, scored): # of the training; the samples
     "What casts doubt on the training, and whether there was any."
     found, silent = list(facts.get('warnings', [])), facts.get('zero_variance') or 0
