@@ -68,7 +68,7 @@ def next_round(right, asked, cfg, use): # counts of all; settings; what for
     return who, np.minimum(asked[who] + more, cfg.n)
 
 # %% ../../nbs/07_score/sequential.ipynb #00759732
-def sequential(ask,             # (who, until) → of each of them, how many of the first `until` answers are right
+def sequential(ask,             # (who, until) → how many of the first `until` answers of each are right
                count:int,       # questions
                cfg,             # n, step, full, mean and worth, as in `synthrl.score.Score`
                use=by_tenth) -> tuple: # what the counts are for
