@@ -51,7 +51,7 @@ def start(folder, method):
 
 def finish(folder, method):
     p = start(folder, method)
-    _, err = p.communicate(timeout=120)
+    _, err = p.communicate(timeout=250)
     assert p.returncode == 0, err
     assert not err    # the progress bar is quiet where there is no terminal
     return (folder/'scored.jsonl').read_text()
@@ -72,7 +72,7 @@ def kill(folder, method, goal):
 
 
 @pytest.mark.parametrize('method', ['fixed', 'sequential'])
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_killed_and_resumed(tmp_path, method):
     whole, cut, rng = finish(tmp_path/'whole', method), tmp_path/'cut', random.Random(0)
     for _ in range(3): kill(cut, method, asked(cut) + rng.randint(160, 800))

@@ -98,20 +98,24 @@ def _chat(self:ServerStudent, prompts, n, seed, top_p, **how):
 
 # %% ../../nbs/05_student/student.ipynb #6562f5ff
 @patch
+def _ask_until(self:ServerStudent, client, prompt, n, seed, **how):
+    "`n` answers to a bare prompt: some servers give one at a time, whatever `n` says."
+    made = []
+    while len(made) < n:
+        wanted = dict(n=n - len(made), seed=seed + len(made))
+        more = client.completions.create(model=self.model, prompt=prompt, **wanted, **how).choices
+        if not more: break
+        for c in more: made.append(_completion(c.text, c.finish_reason))
+    return made
+
+@patch
 def _complete(self:ServerStudent, prompts, n, seed, top_p, **how):
     "Answers to bare text."
     from openai import OpenAI, OpenAIError
     address = find_endpoint(self.model, self.kw['base_url'])
     client = OpenAI(base_url=address, api_key=find_key(address) or 'none needed',
                     max_retries=self.kw.get('retries', 8))
-    def ask(prompt):
-        made = []
-        while len(made) < n:                                # some give one, whatever `n` says
-            more = client.completions.create(model=self.model, prompt=prompt, n=n - len(made),
-                                             seed=seed + len(made), top_p=top_p, **how).choices
-            if not more: break
-            for c in more: made.append(_completion(c.text, c.finish_reason))
-        return made
+    def ask(prompt): return self._ask_until(client, prompt, n, seed, top_p=top_p, **how)
     try:
         with client, ThreadPoolExecutor(16) as pool: return list(pool.map(ask, prompts))
     except OpenAIError as e:
