@@ -17,7 +17,7 @@ from .grpo import GRPO, at_once, count_steps
 from .lanes import load_trainable, precision
 from .log import log_to, read_log, summarize
 from .preflight import check_packages
-from .work import check_out, last_checkpoint, open_work, save_model, step_of
+from .work import asked, check_out, last_checkpoint, open_work, save_model, step_of
 
 # %% ../../nbs/09_train/sft.ipynb #8628914c
 @settings
@@ -83,9 +83,8 @@ def imitate(task:Task, student:str,    # a folder, a hub name, or "tiny"
     start, out = time.time(), Path(out).expanduser()
     settings, grpo = settings or SFT(), grpo or GRPO()
     _check(student, samples, out)
-    room, work = fit_length(student, grpo.max_length), out.with_name(f'.{out.name}.partial')
-    about = dict(sft=asdict(settings), grpo=asdict(grpo), student=student, seed=seed)
-    open_work(work, about | dict(task=task.ask('?'), samples=[s.id for s in samples]))
+    work = open_work(out, asked(task, student, samples, grpo, seed, sft=asdict(settings)))
+    room = fit_length(student, grpo.max_length)
     with quietly():
         net, tok = load_trainable(student, grpo)
         trainer = make_sft_trainer(task, net, tok, samples, settings, grpo, work, seed, room)
