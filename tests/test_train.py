@@ -1,12 +1,15 @@
 "Real GRPO steps on the bundled student, in processes of their own: three lanes; test_run.py stops one."
 import json, subprocess, sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from synthrl.select import curriculum
-from synthrl.task import data_path, read_samples
+from synthrl.task import Sample, Task, data_path, read_samples
+from synthrl.train import GRPO, sft, work
 
 def needs(*packages):
     "Skip where one of the packages is not installed; they are looked for and not imported."
@@ -207,3 +210,34 @@ def test_ends_when_nothing_is_gained(plain_lane):
     folder, (*_, done), said = plain_lane
     assert done['steps'] == 2 and done['best_step'] == 0 and not changed(folder/'still')
     assert any('ends after step 2: 2 examinations without a gain' in line for line in said)
+
+
+WORDS = Task.load('word_problems')
+
+@pytest.mark.parametrize('goes_on, changes', [
+    (True, {}), (True, dict(grpo=GRPO(micro_batch=2, save_every=3))),
+    (False, dict(grpo=GRPO(epochs=2))), (False, dict(settings=sft.SFT(lr=1e-4))), (False, dict(seed=1)),
+    (False, dict(task=replace(WORDS, template=not WORDS.template))), (False, dict(lane='trl')),
+    (False, dict(task=replace(WORDS, answer='math'))), (False, dict(task=replace(WORDS, labels=['7', '8'])))])
+def test_what_an_imitation_goes_on_from(monkeypatch, tmp_path, goes_on, changes):
+    "Ended after a checkpoint and called again: it goes on if asked the same, memory apart. No engine runs."
+    found = []
+    def stopped(task, net, tok, samples, settings, grpo, folder, *others):
+        def end(resume_from_checkpoint):
+            found.append(resume_from_checkpoint)
+            (folder/'checkpoint-3').mkdir(exist_ok=True)
+            (folder/'checkpoint-3'/'trainer_state.json').write_text('{"global_step": 3}')
+            raise KeyboardInterrupt
+        return SimpleNamespace(train=end, args=SimpleNamespace(max_steps=9))
+
+    def call(lane='unsloth', **more):
+        monkeypatch.setattr(work, 'find_lane', lambda: lane)
+        given = dict(task=WORDS, student='tiny', samples=[Sample('2 + 2?', '#### 4')], out=tmp_path/'model')
+        with pytest.raises(KeyboardInterrupt): sft.imitate(**given | dict(say=lambda line: None) | more)
+
+    for name in ('check_packages', 'check_hub'): monkeypatch.setattr(sft, name, lambda *a: None)
+    monkeypatch.setattr(sft, 'load_trainable', lambda *a: (None, None))
+    monkeypatch.setattr(sft, 'make_sft_trainer', stopped)
+    call()
+    call(**changes)
+    assert [bool(path) for path in found] == [False, goes_on]

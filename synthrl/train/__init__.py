@@ -10,7 +10,6 @@ __all__ = ['train', 'GRPO', 'LOGGED', 'MEMORY', 'ORDERS', 'at_once', 'check_batc
 
 # %% ../../nbs/09_train/train.ipynb #d370126d
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from ..student import check_hub, find_engines, find_lane, fit_length, free_memory, hush, quietly
@@ -22,22 +21,13 @@ from .log import LOGGED, log_row, log_to, read_log, summarize
 from .preflight import NoSignal, check_lengths, check_packages, check_rewards, check_signal
 from .preflight import expected_silent, no_signal, preflight
 from .validate import Exams, best_of, examine_at_work, hold_out, take_weights, told, without
-from .work import check_out, last_checkpoint, open_work, save_model, step_of
+from .work import asked, check_out, last_checkpoint, open_work, save_model, step_of
 
 # %% ../../nbs/09_train/train.ipynb #4b360dbb
 _all_ = ['GRPO', 'LOGGED', 'MEMORY', 'ORDERS', 'at_once', 'check_batch', 'count_steps', 'make_order',
          'grpo_config', 'load_trainable', 'make_trainer', 'sync_on_cpu', 'log_row', 'read_log', 'summarize',
          'NoSignal', 'check_lengths', 'check_packages', 'check_rewards', 'check_signal', 'expected_silent',
          'no_signal', 'preflight', 'hold_out', 'without']
-
-# %% ../../nbs/09_train/train.ipynb #919e0eb0
-def _asked(task, student, samples, settings, seed, curriculum='none', held=()):
-    "What a training under way depends on."
-    own = asdict(settings)
-    for name in MEMORY: del own[name]
-    shape = [task.ask('?'), task.template, task.answer, task.labels]
-    return dict(task=shape, settings=own, student=student, seed=seed, lane=find_lane(), curriculum=curriculum,
-                samples=[s.id for s in samples], held=[s.id for s in held])
 
 # %% ../../nbs/09_train/train.ipynb #58db4ff9
 def train(task:Task, student:str,    # a folder, a hub name, or "tiny"
@@ -49,26 +39,20 @@ def train(task:Task, student:str,    # a folder, a hub name, or "tiny"
           held:list[Sample]=()) -> dict: # for the examinations, as of `hold_out`; none: no examinations
     "Train the student with GRPO and save it; returns the log's summary, the warnings, and its rows as `log`."
     hush()
-    start = time.time()
-    settings, out = settings or GRPO(), Path(out).expanduser()
+    start, settings, out = time.time(), settings or GRPO(), Path(out).expanduser()
     _check(student, samples, out)
     order = make_order(samples, settings, curriculum, seed)
     if find_lane() == 'trl': say(f'train     {find_engines().told()}')
-    work = out.with_name(f'.{out.name}.partial')
-    open_work(work, _asked(task, student, samples, settings, seed, curriculum, held))
+    about = dict(curriculum=curriculum, held=[s.id for s in held])
+    work = open_work(out, asked(task, student, samples, settings, seed, **about))
     trainer, tok, warned = _prepare(task, student, [*samples, *held], samples, order, settings, work, seed)
     for line in warned: say(f'train     {line}')
-    saved, earlier = _find_back(trainer, work, say)
-    exams = Exams(work, settings)
-    if held: trainer.add_callback(examine_at_work(trainer, task, list(held), exams, seed))
-    if not exams.over(): trainer.train(resume_from_checkpoint=saved)
-    _choose(trainer, exams, say)
+    exams, earlier = _learn(trainer, task, held, settings, work, seed, say)
     save_model(trainer, tok, work, out)
     _put_away(trainer)
     rows = read_log(out/'log.jsonl')
     done = summarize(rows, time.time() - start + earlier) | told(exams)
     return done | dict(warnings=warned, log=rows)
-
 
 # %% ../../nbs/09_train/train.ipynb #ac9b6af5
 def _check(student, samples, out):
@@ -87,6 +71,16 @@ def _prepare(task, student, known, samples, order, settings, work, seed): # know
     trainer.add_callback(log_to(work/'log.jsonl', steps))
     return trainer, tok, warned
 
+# %% ../../nbs/09_train/train.ipynb #9b4ec86b
+def _learn(trainer, task, held, settings, work, seed, say) -> tuple: # examinations, seconds of earlier calls
+    "Train from the last checkpoint to the end, and take the weights that did best."
+    saved, earlier = _find_back(trainer, work, say)
+    exams = Exams(work, settings)
+    if held: trainer.add_callback(examine_at_work(trainer, task, list(held), exams, seed))
+    if not exams.over(): trainer.train(resume_from_checkpoint=saved)
+    _choose(trainer, exams, say)
+    return exams, earlier
+
 def _find_back(trainer, work, say) -> tuple: # checkpoint or None, seconds
     "The checkpoint to go on from, whose questions the trainer is given, and the seconds of its steps."
     saved = last_checkpoint(work)
@@ -95,6 +89,7 @@ def _find_back(trainer, work, say) -> tuple: # checkpoint or None, seconds
         restore_questions(trainer, saved)
     return saved, sum(r.get('seconds', 0) for r in read_log(work/'log.jsonl'))
 
+# %% ../../nbs/09_train/train.ipynb #1804a9d7
 def _choose(trainer, exams, say):
     "The weights of the best examination, where one may choose."
     patience = exams.settings.patience
@@ -109,4 +104,3 @@ def _put_away(trainer):
     "Free what vLLM holds."
     if trainer.args.use_vllm: trainer.vllm_generation.llm = None
     free_memory()
-

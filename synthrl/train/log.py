@@ -26,15 +26,19 @@ LOGGED = dict(
     seconds='step_time')
 
 # %% ../../nbs/09_train/log.ipynb #5cf436c2
-def log_row(step:int, logs:dict) -> dict:
+def log_row(step:int, logs:dict,
+            kept:dict=LOGGED # our name of each figure that is kept, and TRL's
+           ) -> dict:
     "The figures of one step, out of TRL's."
     row = dict(step=step)
-    for name, theirs in LOGGED.items():
+    for name, theirs in kept.items():
         if theirs in logs: row[name] = round(logs[theirs], 6)
     return row
 
 # %% ../../nbs/09_train/log.ipynb #a0779948
-def log_to(path:Path, steps:int):
+def log_to(path:Path, steps:int,
+           shown:str='reward', # the figure that the progress bar tells; what has none is not of a step
+           kept:dict=LOGGED):  # as for `log_row`
     "A trainer callback that appends each step's row to `path` and shows a progress bar."
     from transformers import TrainerCallback
     panel = Panel('training steps', steps)
@@ -43,10 +47,10 @@ def log_to(path:Path, steps:int):
         def on_train_begin(self, args, state, control, **kw): panel.show(state.global_step)
         def on_train_end(self, args, state, control, **kw): panel.end()
         def on_log(self, args, state, control, logs=None, **kw):
-            if 'reward' not in logs: return
-            row = json.dumps(log_row(state.global_step, logs))
+            if shown not in logs: return
+            row = json.dumps(log_row(state.global_step, logs, kept))
             with open(path, 'a') as f: f.write(row + '\n')
-            panel.show(state.global_step, f" · reward {logs['reward']:.2f}")
+            panel.show(state.global_step, f' · {shown} {logs[shown]:.2f}')
     return Log()
 
 # %% ../../nbs/09_train/log.ipynb #d2d43d07
@@ -66,10 +70,12 @@ def _mean(rows, name):
     if not values or None in values: return None
     return round(sum(values) / len(values), 4)
 
-def summarize(rows:list[dict], seconds:float) -> dict:
+def summarize(rows:list[dict], seconds:float,
+              shown:str='reward', # the figure whose beginning and end are told
+              means=('zero_variance', 'truncated', 'logprob_gap')) -> dict: # those told of the whole
     "The training in one line; first and last are means over a tenth of the steps."
     tenth = max(1, len(rows) // 10)
-    ends = dict(reward_first=_mean(rows[:tenth], 'reward'), reward_last=_mean(rows[-tenth:], 'reward'))
-    whole = {name: _mean(rows, name) for name in ('zero_variance', 'truncated', 'logprob_gap')}
+    ends = {f'{shown}_first': _mean(rows[:tenth], shown), f'{shown}_last': _mean(rows[-tenth:], shown)}
+    whole = {name: _mean(rows, name) for name in means}
     if rows and 'rollouts' in rows[-1]: whole['rollouts'] = round(rows[-1]['rollouts'])
     return dict(steps=len(rows)) | ends | whole | dict(seconds=round(seconds, 1))
