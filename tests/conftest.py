@@ -12,6 +12,7 @@ ENGINES = 'test_engines', 'test_run', 'test_teacher_vllm', 'test_train'
 def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.stem in ENGINES: item.add_marker(pytest.mark.xdist_group('engines'))
+    items.sort(key=lambda item: item.path.stem != 'test_pages')  # the longest: else one worker ends with it
 
 @pytest.fixture(autouse=True, scope='session')
 def one_thread():

@@ -158,18 +158,31 @@ def test_huge_lines(lib):
 
 LINES = ['#', '# ', '# a #', '`', '```\n', '~', '=', '=\n', '-', '---\n', 'a\n---\n', ' ', '\n', '\t#']
 
+def took(call, n):
+    "Processor seconds of a call."
+    start = time.process_time()
+    call(n)
+    return time.process_time() - start
+
+def tenfold(call, n):
+    """How many times as long as `call(n)` takes `call(10*n)`? 10 where it is linear, 100 where quadratic.
+    Other processes only add to a time, so of several the least counts, short and long in turn."""
+    short = long = float('inf')
+    for i in range(12):
+        short, long = min(short, took(call, n)), min(long, took(call, 10*n))
+        if i > 1 and long < 30*short: break
+    return long/short
+
 @pytest.mark.parametrize('line', LINES)
 def test_markdown_in_linear_time(tmp_path, line):
-    def took(n):
-        (tmp_path/'a.md').write_text((line * n)[:n] + '\nend')
-        best = 9.
-        for _ in range(3):
-            start = time.process_time()
-            list(iter_passages(tmp_path/'a.md'))
-            best = min(best, time.process_time() - start)
-        return best
-    short, long = took(10_000), took(100_000)
-    assert long < .5 and long < 30 * max(short, .002), (short, long)
+    for n in (10_000, 100_000): (tmp_path/f'{n}.md').write_text((line * n)[:n] + '\nend')
+    def call(n): return list(iter_passages(tmp_path/f'{n}.md'))
+    assert tenfold(call, 10_000) < 30
+    assert min(took(call, 100_000) for _ in range(3)) < .5
+
+def test_a_quadratic_reader_is_noticed():
+    def call(n): re.search(r'\s+$', ' '*n + 'x')
+    assert tenfold(call, 400) > 50
 
 
 def test_the_seed_of_the_run_draws_the_passages(lib, tmp_path, monkeypatch):
