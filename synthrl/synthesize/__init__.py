@@ -122,6 +122,7 @@ def write_questions(task:Task, teacher:Teacher, passages:list[Passage], attempts
         written.append(found)
     return written
 
+# %% ../../nbs/04_synthesize/synthesize.ipynb #f72216a8
 def generate(task:Task, teacher:Teacher, passages:list[Passage],
              attempts, # their numbers, such as range(10)
              pattern:str='', settings:Synthesis=None, lost:Counter=None) -> list[Sample]:

@@ -15,7 +15,7 @@ from typing import Callable
 from .algebra import equal_all
 from .choice import read_choice
 from .expression import math_label, read_math
-from .number import read_number, same_number
+from .number import agrees, read_number
 from .reading import Answer, after_thought, marked, phrased
 from .word import read_label, read_text, read_yes_no
 from ..task import KINDS, Task, UserError, accepted
@@ -51,7 +51,7 @@ def kind(name:str, about:str, # for the author of a task
     return add
 
 # %% ../../nbs/01_verify/verify.ipynb #cccf7ecb
-kind('number', 'one number, after #### or at the end', same_number)(read_number)
+kind('number', 'one number, after #### or at the end', agrees)(read_number)
 kind('choice', 'a letter, A to Z')(read_choice)
 kind('label', 'one of the words in `labels`')(read_label)
 kind('yes_no', 'yes or no')(read_yes_no)

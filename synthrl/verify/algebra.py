@@ -9,8 +9,8 @@ __all__ = ['look', 'settle', 'equal', 'equal_all']
 import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from .formula import agree, arithmetic, close, letter, opaque
-from .formula import places, rational, split, tidy, values
+from .formula import agree, arithmetic, letter, opaque, places, rational
+from .formula import same_number, split, tidy, values
 from .units import measured as _measured
 from .workers import workers as _workers
 
@@ -22,14 +22,6 @@ _space = re.compile(r'(?<!\d)\s+|\s+(?!\d)|(?<=[a-z])\.')
 def _bare(s):
     "Without the spaces, \\text{}, the dots of abbreviations and the braces around one character."
     return _space.sub('', _braced.sub(r'\1', _text.sub(r'\1', s)))
-
-def _same_number(a, b):
-    "The verdict on two plain numbers, one of which may be a percentage; None where one of them is no number."
-    x, y = rational(a), rational(b)
-    if x is None or y is None: return None
-    if close(x, y): return True
-    if ('%' in a) == ('%' in b): return a.count(',') > 1 and sorted(a.split(',')) == sorted(b.split(','))
-    return close(100*x, y) if '%' in a else close(x, 100*y)
 
 # %% ../../nbs/01_verify/algebra.ipynb #c9e41545
 _prose = re.compile(r"[^\W\d_]+(?:[ '-]+[^\W\d_]+)*")
@@ -46,7 +38,7 @@ _cut = re.compile(r'(?<=\d),0\d(?!\d(?!\d))') # 36,00 is no list
 def look(a:str, b:str) -> bool|None: # two tidied expressions
     "The verdict where no algebra is needed; None where it is."
     if _bare(a) == _bare(b): return bool(a)
-    if (seen := _same_number(a, b)) is not None: return seen
+    if (seen := same_number(a, b)) is not None: return seen
     said, other = _words(a), _words(b)
     if said or other: return (said or a.casefold()) == (other or b.casefold())
     if _cut.search(a) or _cut.search(b): return False

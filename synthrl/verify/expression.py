@@ -7,7 +7,7 @@ __all__ = ['last_spans', 'formula_in_text', 'formula_in', 'read_math', 'math_lab
 
 # %% ../../nbs/01_verify/expression.ipynb #be29ef43
 import re
-from .algebra import tidy
+from .formula import tidy
 from .number import last_number
 from .reading import (Answer, first_sentence, joined, marked, phrased, read_answer,
                                     without_remarks)
