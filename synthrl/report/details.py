@@ -36,13 +36,13 @@ def _facts(title, d):
     if not d: return ''
     return _fold(title, make_table(title, ['what', 'value'], _said(d)))
 
+# %% ../../nbs/11_report/details.ipynb #355343c6
 def _chapters(tables, column='value'):
     "Tables one below the other, each with its heading."
     for title, rows in tables.items():
         yield H3(title[:1].upper() + title[1:])
         yield make_table(title, ['what', column], rows)
 
-# %% ../../nbs/11_report/details.ipynb #355343c6
 def _losses(reports):
     "What became of the attempts."
     tables = {}

@@ -31,8 +31,9 @@ def _check_arms(arms, seeds, control):
             raise UserError(f'compare: an arm named {name!r}', 'give a name that a folder can have')
     return known_name(control or next(iter(arms)), list(arms), 'arm')
 
-def _check_common(preset='paper', **common):
-    "Refuse a preset or a setting that no arm could be run with."
+def _check_common(task, preset='paper', **common):
+    "Refuse a task, a preset or a setting that no arm could be run with."
+    if not task.test: raise UserError(f'{task.path or task.name}: no `test` file to compare by', 'name one')
     choose(preset, **{key: value for key, value in common.items() if '.' in key})
 
 # %% ../../nbs/12_run/arms.ipynb #ea6eda3f
@@ -100,7 +101,7 @@ def compare(task, # a Task, or the path or bundled name of a task file
     if not isinstance(task, Task): task = Task.load(task)
     root, jobs, seconds = Path(out or f'runs/{task.name}-arms').expanduser(), list(product(seeds, arms)), []
     table = Arms({arm: {} for arm in arms}, _check_arms(arms, jobs, control))
-    _check_common(**common)
+    _check_common(task, **common)
     do, talk = _run_apart if apart else run, _say_nothing if quiet else say
     for i, (seed, arm) in enumerate(jobs):
         todo, start = _todo(root, jobs[i:]), time.time()

@@ -174,11 +174,15 @@ def table(records:list[dict], # from `check`
           width:int=44 # characters of a question, and of what was read
          ) -> str:
     "The records as text."
-    def short(text):
-        if len(text) > width: text = text[:width-1] + '…'
-        return text.replace('\n', ' ')
     rows, lines = [], []
-    for r in records: rows.append((r['where'], short(r['question']), short(r['read']), r['rule'], r['note']))
+    for r in records:
+        question, read = _cut(r['question'], width), _cut(r['read'], width)
+        rows.append((r['where'], question, read, r['rule'], r['note']))
     widths = [max(map(len, column)) for column in zip(*rows)]
     for row in rows: lines.append('  '.join(map(str.ljust, row, widths)).rstrip())
     return '\n'.join(lines)
+
+def _cut(text, width):
+    "The beginning of a text, on one line."
+    if len(text) > width: text = text[:width-1] + '…'
+    return text.replace('\n', ' ')

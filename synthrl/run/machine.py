@@ -50,7 +50,8 @@ def cpu_features(path=None) -> frozenset: # path: as for `cpu_flags`
     return frozenset(cpu_flags(path)) & frozenset(FEATURES)
 
 # %% ../../nbs/12_run/machine.ipynb #a09d4f1d
-def _figure(text):
+def _number(text):
+    "What a field says; 0 where it says no number."
     try: return float(text)
     except ValueError: return 0.
 
@@ -59,7 +60,7 @@ def read_gpus(text:str) -> list[GPU]: # what nvidia-smi prints, a line each
     found = []
     for line in text.strip().splitlines():
         name, memory, driver, capability = line.split(', ')
-        found.append(GPU(name, round(_figure(memory)/1024, 1), driver, _figure(capability)))
+        found.append(GPU(name, round(_number(memory)/1024, 1), driver, _number(capability)))
     return found
 
 def find_gpus() -> list[GPU]:

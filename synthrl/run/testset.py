@@ -112,7 +112,7 @@ def _spellings(task, rows):
     return [list(group) for group in groups.values() if len(group) > 1]
 
 # %% ../../nbs/12_run/testset.ipynb #e9b4170f
-def _twins(rows, values):
+def _twins(rows, values): # values: of each row, its gold answers as they are read
     "Pairs of rows: a question again with an answer in common, and a question again with none."
     first, twice, torn = {}, [], []
     for i, s in enumerate(rows, 1):
@@ -133,6 +133,7 @@ def _repeated(rows, values):
     if left: lines.append(f'and {counted(left, "row")} more that repeat a question')
     return lines
 
+# %% ../../nbs/12_run/testset.ipynb #05c960b9
 def _shared(task, rows):
     "Rows of the test set whose question is in the `train` file or among the demonstrations."
     seen, found = {}, {}

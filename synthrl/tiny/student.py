@@ -37,12 +37,13 @@ def a_way(rng:random.Random, last:int, ways:dict=WAYS):
     weights = [percent[last] for percent in ways.values()]
     return rng.choices(list(ways), weights)[0]
 
-# %% ../../nbs/tiny/student.ipynb #a9454b5a
+# %% ../../nbs/tiny/student.ipynb #ef976807
 def worked_out(p:Problem, rng:random.Random) -> str: return worked(p)
 def all_steps(p:Problem, rng:random.Random) -> str: return steps_text(p)
 def said(p:Problem, rng:random.Random) -> str: return f'It is {p.answer}.'
 def bare(p:Problem, rng:random.Random) -> str: return str(p.answer)
 
+# %% ../../nbs/tiny/student.ipynb #a9454b5a
 def a_text(rng:random.Random, ways:dict=WAYS, lengths=LENGTHS) -> tuple[str, str]:
     "(prompt, answer): one problem as the student reads it."
     if rng.random() < .5: wording, nouns, names = TEACHER, NOUNS, NAMES
