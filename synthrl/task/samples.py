@@ -72,6 +72,16 @@ class Sample:
         "What an answer is compared with."
         return self.answer or self.output
 
+# %% ../../nbs/00_task/samples.ipynb #3a700fb7
+def chains(samples:list[Sample]) -> list[str]:
+    "Of each sample the id that its line of parents begins with."
+    parents, found = {s.id: s.parent for s in samples}, []
+    for s in samples:
+        first = s.id
+        while parents.get(first): first = parents[first]
+        found.append(first)
+    return found
+
 # %% ../../nbs/00_task/samples.ipynb #73118ed3
 def write_text(path, # where to
                text:str):
