@@ -17,6 +17,7 @@ from ..student import ask_student
 from ..task import Sample, Task, UserError, write_jsonl
 from ..task.progress import Panel
 from ..task.ranges import Amount, Count, Whole, WholeOrNone, settings
+from ..task.samples import chains
 from ..verify import judge_each
 
 # %% ../../nbs/10_evaluate/evaluate.ipynb #e632af1d
@@ -114,20 +115,14 @@ class Evaluate:
     seed: WholeOrNone = None  # of the sampling when k > 1; none is the run's
 
 # %% ../../nbs/10_evaluate/evaluate.ipynb #a584a769
-def _roots(samples):
-    "Of each sample the first of its chain: the end of its line of parents."
-    parents, found = {s.id: s.parent for s in samples}, []
-    for s in samples:
-        root = s.id
-        while parents.get(root): root = parents[root]
-        found.append(root)
-    return found
-
-def _row(s, root, answers):
+def _row(s, chain, answers):
     "One question with its answers, not yet judged."
-    texts, finished = [c.text for c in answers], [bool(c.finished) for c in answers]
-    row = dict(id=s.id, input=s.input, label=s.label, answers=texts, finished=finished)
-    return row if root == s.id else row | dict(chain=root)
+    row = dict(id=s.id, input=s.input, label=s.label, answers=[], finished=[])
+    for c in answers:
+        row['answers'].append(c.text)
+        row['finished'].append(bool(c.finished))
+    if chain != s.id: row['chain'] = chain
+    return row
 
 def _judge(task, rows, key, strict):
     "Judge all answers by one reading, and put the verdicts into the rows."
@@ -139,13 +134,13 @@ PORTION = 128 # questions that are asked together
 
 def _ask(task, student, test, k, heat, cfg, panel):
     "The rows of one examination, judged by both readings."
-    strict, rows, roots = cfg.strict and task.has_mark, [], _roots(test)
+    strict, rows, firsts = cfg.strict and task.has_mark, [], chains(test)
     for i in range(0, len(test), PORTION):
         part = test[i:i + PORTION]
         panel.show(panel.bar.n)
         answers = ask_student(task, student, [s.input for s in part], n=k, temperature=heat,
                               max_tokens=cfg.max_tokens, seed=cfg.seed or 0)
-        made = list(map(_row, part, roots[i:], answers))
+        made = list(map(_row, part, firsts[i:], answers))
         _judge(task, made, 'verdicts', strict)
         if task.has_mark: _judge(task, made, 'other', not strict)
         rows += made

@@ -12,19 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..task import Sample, Task, read_jsonl, write_jsonl
+from ..task.samples import chains
 from .grpo import GRPO
 from ..verify import Verdict, judge_each
 
 # %% ../../nbs/09_train/validate.ipynb #6ccf16c3
 def families(samples:list[Sample]) -> dict[str, list[str]]:
     "The ids of each family, by that of its first member."
-    parent, found = {s.id: s.parent for s in samples}, {}
-    for s in samples:
-        first = s.id
-        while parent.get(first) in parent: first = parent[first]
-        found.setdefault(first, []).append(s.id)
+    found = {}
+    for s, first in zip(samples, chains(samples)): found.setdefault(first, []).append(s.id)
     return found
 
+# %% ../../nbs/09_train/validate.ipynb #47171d75
 def hold_out(samples:list[Sample], settings:GRPO, seed:int=0) -> list[Sample]:
     "The samples to be held out, whole families."
     if not settings.validate_every: return []
