@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export TOKENIZERS_PARALLELISM := false
+# what Python compiles on an import is kept: else every process compiles it again, half of its import
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test bench clean env
 env: .venv/ready
