@@ -16,6 +16,7 @@ def fill(template:str, parts:dict) -> str:
     "Put `parts` where their {name} stands; what is put in is not looked at again."
     return re.sub(r'\{([\w ]+)\}', lambda m: str(parts.get(m[1], m[0])), template)
 
+# %% ../../nbs/00_task/columns.ipynb #2302d904
 def letters(options) -> str:
     "Options as a student sees them."
     return ' '.join(f'{chr(65 + i)}: {option}' for i, option in enumerate(options))
@@ -33,6 +34,7 @@ def inside(row:dict, name:str):
     if name in row or not isinstance(row.get(head), dict): return row.get(name)
     return inside(row[head], rest)
 
+# %% ../../nbs/00_task/columns.ipynb #ee4cf4d0
 def column(row:dict,
            how:str # a column's name, or a text with {column} in it
           ):
@@ -78,6 +80,7 @@ def renamed(task, row:dict) -> dict:
         new |= dict(answer=outputs, output=next(iter(outputs), ''))
     return new
 
+# %% ../../nbs/00_task/columns.ipynb #05949546
 def to_row(task, row:dict) -> dict:
     "The row with texts in its cells, and its answers as labels."
     new, name = renamed(task, row), task.columns.get('answer', 'answer')
@@ -99,6 +102,7 @@ def guess(task, row:dict, key) -> str:
             if word in name.lower(): return name
     return '…'
 
+# %% ../../nbs/00_task/columns.ipynb #ed675d6b
 def empty_columns(task, row:dict) -> list[str]:
     "The columns that are there, with nothing in them."
     empty = []
@@ -107,6 +111,7 @@ def empty_columns(task, row:dict) -> list[str]:
         if name in row and not as_answer(row[name]): empty.append(repr(name))
     return empty
 
+# %% ../../nbs/00_task/columns.ipynb #b809a9d5
 def lacking(task, row:dict, s:Sample) -> UserError:
     "The error for a row without a question or an answer; it names the columns."
     missing = ['no `input`']*(not s.input) + ['neither `answer` nor `output`']*(not s.label)

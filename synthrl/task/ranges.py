@@ -24,9 +24,11 @@ def _read(value):
     if number.is_integer(): return int(number)
     return number
 
+# %% ../../nbs/00_task/ranges.ipynb #4895155a
 def _number(kind, words, **limits):
     return Annotated[kind, Field(description=words, **limits), BeforeValidator(_read)]
 
+# %% ../../nbs/00_task/ranges.ipynb #6c863272
 Count = _number(int, 'a whole number, 1 or more', ge=1)
 Whole = _number(int, 'a whole number, 0 or more', ge=0)
 Amount = _number(float, '0 or more', ge=0, allow_inf_nan=False)
@@ -47,6 +49,7 @@ def _words(field):
     if get_origin(kind) is Literal: return 'one of ' + ', '.join(map(str, get_args(kind)))
     return {bool: 'true or false', str: 'a text'}.get(kind, str(kind))
 
+# %% ../../nbs/00_task/ranges.ipynb #e23a017e
 class WrongSetting(UserError):
     "A value that a setting cannot have."
     def __init__(self, key:str, value, may_be:str, # what it may be, in words
@@ -57,6 +60,7 @@ class WrongSetting(UserError):
 
     def beside(self, default): return WrongSetting(self.key, *self.given, default)
 
+# %% ../../nbs/00_task/ranges.ipynb #c28a84ed
 def _told(cls, problem):
     "Pydantic's first finding as the line that a user sees."
     name, part, value = str(problem['loc'][0]), cls.__name__.lower(), problem['input']

@@ -39,16 +39,9 @@ class Teacher:
         store_attr()
         self.endpoint = find_endpoint(model, base_url)
         self.prices = read_prices(prices, self.endpoint)
-        path, self.ledger = os.path.expanduser(cache), None
-        if not os.path.exists(path): self._check() # who is refused leaves no file behind
-        self.ledger = Ledger(path)
         self.busy = {}    # {key: a future}: questions that a call is waiting for
         self.asked = {}   # {key: samples}: what was wanted so far
-        self._check()
-        self.budget = Budget(self.ledger, budget_tokens, budget_usd)
-        self.sender = Sender(model, base_url, self.ledger, self.budget, self.prices, seed, concurrency,
-                             timeout, retries, refusals)
-        self.usage, self.failures = self.sender.usage, self.sender.failures
+        self._open()
 
     def __repr__(self): return f'Teacher({self.model!r}, {self.endpoint!r})'
     def __enter__(self): return self
@@ -57,6 +50,19 @@ class Teacher:
     def close(self):
         self.sender.close()
         self.ledger.close()
+
+# %% ../../nbs/03_teacher/teacher.ipynb #91fca279
+@patch
+def _open(self:Teacher):
+    "The file of replies, the budget over it, and the sender."
+    path, self.ledger = os.path.expanduser(self.cache), None
+    if not os.path.exists(path): self._check()
+    self.ledger = Ledger(path)
+    self._check()
+    self.budget = Budget(self.ledger, self.budget_tokens, self.budget_usd)
+    self.sender = Sender(self.model, self.base_url, self.ledger, self.budget, self.prices, self.seed,
+                         self.concurrency, self.timeout, self.retries, self.refusals)
+    self.usage, self.failures = self.sender.usage, self.sender.failures
 
 # %% ../../nbs/03_teacher/teacher.ipynb #b04cbf11
 @patch

@@ -58,6 +58,13 @@ def abreast(self:Reservations, request, running:int) -> float:
     tokens = self.at_most(request).tokens + unseen*request.n
     return max(1, running + self._buys(self.budget.used)/tokens)
 
+# %% ../../nbs/03_teacher/reserve.ipynb #70d7cb07
+@patch
+def left(self:Reservations, request) -> list:
+    "Its samples that are not in the ledger."
+    there = self.ledger.get([request.key], request.first + request.n)[request.key]
+    return [i for i in range(request.first, request.first + request.n) if i not in there]
+
 # %% ../../nbs/03_teacher/reserve.ipynb #dfb8a664
 @patch
 def take(self:Reservations, request) -> str:
@@ -74,12 +81,7 @@ def take(self:Reservations, request) -> str:
     if self.budget: self.budget.add(request.most)
     return 'free'
 
-@patch
-def left(self:Reservations, request) -> list:
-    "Its samples that are not in the ledger."
-    there = self.ledger.get([request.key], request.first + request.n)[request.key]
-    return [i for i in range(request.first, request.first + request.n) if i not in there]
-
+# %% ../../nbs/03_teacher/reserve.ipynb #b1808199
 @patch
 def release(self:Reservations, request, lost:bool=False): # lost: the endpoint may have billed it
     "It brought nothing: its room is given back, or held."
@@ -88,6 +90,7 @@ def release(self:Reservations, request, lost:bool=False): # lost: the endpoint m
     request.row = None
     if self.budget and not lost: self.budget.give_back(request.most)
 
+# %% ../../nbs/03_teacher/reserve.ipynb #2571f1a3
 @patch
 def settle(self:Reservations, request, replies:list, cost:Cost):
     "Keep the replies and what they cost; where that was more than thought, more is reserved from here on."

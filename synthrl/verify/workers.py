@@ -44,6 +44,7 @@ def _excess(p):
     "The side of a relation that is said to be larger, minus the other."
     return (p.lhs - p.rhs).doit()*(-1)**('<' in p.rel_op)
 
+# %% ../../nbs/01_verify/workers.ipynb #c9406e34
 def _same_relation(p, q):
     "Whether the larger side minus the smaller one is the same in both, but for a factor."
     from sympy import simplify
@@ -67,6 +68,7 @@ def _relations(e):
     from sympy.core.relational import Relational
     return [p for p in And.make_args(e) if isinstance(p, Relational)]
 
+# %% ../../nbs/01_verify/workers.ipynb #18b20070
 def _same(a, b):
     "Values by their difference, relations by their sides; math-verify on sets and what is left."
     from math_verify import verify
@@ -79,6 +81,7 @@ def _same(a, b):
     if ps or qs: return _is_solution(ps or qs, b if ps else a)
     return bool(verify(a, b, timeout_seconds=None))
 
+# %% ../../nbs/01_verify/workers.ipynb #2a050e1f
 def _algebra(gold, answer):
     "The verdict on two LaTeX strings."
     try: return _same(_parse(gold), _parse(answer))
@@ -103,6 +106,7 @@ def _timed(gold, answer, seconds):
     except _Late: return None
     finally: setitimer(ITIMER_PROF, 0)
 
+# %% ../../nbs/01_verify/workers.ipynb #9e5c716a
 def _serve(memory=2**30):
     "A worker's whole life: one line in, one line out, until the other side hangs up."
     import resource
