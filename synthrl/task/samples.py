@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Sample', 'read_jsonl', 'write_jsonl', 'to_dict', 'write_samples', 'to_sample', 'read_samples']
 
-# %% ../../nbs/00_task/samples.ipynb #b5242183
+# %% ../../nbs/00_task/samples.ipynb #ea827da5
 import errno, hashlib, json, os, tempfile
 from dataclasses import asdict, dataclass
 from itertools import chain
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .errors import UserError
 
-# %% ../../nbs/00_task/samples.ipynb #532ed238
+# %% ../../nbs/00_task/samples.ipynb #03670ca8
 def accepted(label # a label, or a list of labels
             ) -> list[str]:
     "The answers that count as right."
@@ -24,7 +24,7 @@ def shown(label) -> str: # a label, or a list of labels
     "A label as a person reads it."
     return ' or '.join(accepted(label))
 
-# %% ../../nbs/00_task/samples.ipynb #16f10a2d
+# %% ../../nbs/00_task/samples.ipynb #164c42f6
 def as_text(value) -> str:
     "A single value of a file as text; '' for null and for a number that is none."
     if value is None or value != value: return ''
@@ -44,7 +44,7 @@ def as_answer(value) -> str|list[str]:
     different = list(dict.fromkeys(texts))
     return different if len(different) > 1 else ''.join(different)
 
-# %% ../../nbs/00_task/samples.ipynb #5fe88ed7
+# %% ../../nbs/00_task/samples.ipynb #29b0c0ce
 @dataclass
 class Sample:
     "One question with its answer, and what the stages found out about it."
@@ -72,7 +72,17 @@ class Sample:
         "What an answer is compared with."
         return self.answer or self.output
 
-# %% ../../nbs/00_task/samples.ipynb #73118ed3
+# %% ../../nbs/00_task/samples.ipynb #18e223ce
+def chains(samples:list[Sample]) -> list[str]:
+    "Of each sample the id that its line of parents begins with."
+    parents, found = {s.id: s.parent for s in samples}, []
+    for s in samples:
+        first = s.id
+        while parents.get(first): first = parents[first]
+        found.append(first)
+    return found
+
+# %% ../../nbs/00_task/samples.ipynb #f1f8d8dd
 def write_text(path, # where to
                text:str):
     "Write a file whole or not at all (temporary file, fsync, rename)."
@@ -97,7 +107,7 @@ def unwritable(path, problem:OSError) -> Exception:
     mend = 'free some space and run the same command again; nothing made so far is lost'
     return UserError(f'{path}: the disk is full', mend)
 
-# %% ../../nbs/00_task/samples.ipynb #3e4880bd
+# %% ../../nbs/00_task/samples.ipynb #f5de7b04
 def unreadable(path, problem, mend:str='check the path' # what to do where there is no such file
               ) -> UserError:
     "The error for a file that cannot be opened or decoded."
@@ -109,7 +119,7 @@ def read_text(path, mend:str='check the path') -> str:
     try: return Path(path).expanduser().read_text(encoding='utf-8-sig')
     except (OSError, UnicodeDecodeError) as problem: raise unreadable(path, problem, mend) from None
 
-# %% ../../nbs/00_task/samples.ipynb #c3a12143
+# %% ../../nbs/00_task/samples.ipynb #89223162
 def read_line(path, i:int, line:str) -> dict: # i: its number, for the error
     "The object in a line of JSON lines."
     try: row = json.loads(line)
@@ -119,7 +129,7 @@ def read_line(path, i:int, line:str) -> dict: # i: its number, for the error
     if '\\ud' not in line.lower(): return row
     return json.loads(json.dumps(row, ensure_ascii=False).encode('utf-8', 'replace'))
 
-# %% ../../nbs/00_task/samples.ipynb #e792f9cb
+# %% ../../nbs/00_task/samples.ipynb #fdc6acd5
 def read_jsonl(path) -> list[dict]:
     "The rows of a JSON-lines file; an unreadable line is named by its number."
     lines = enumerate(read_text(path).split('\n'), 1)
@@ -130,7 +140,7 @@ def write_jsonl(path, rows:list[dict]):
     lines = [json.dumps(row, ensure_ascii=False) + '\n' for row in rows]
     write_text(path, ''.join(lines))
 
-# %% ../../nbs/00_task/samples.ipynb #78623cf4
+# %% ../../nbs/00_task/samples.ipynb #adeedbac
 def to_dict(s:Sample) -> dict:
     "The fields of a sample that say something."
     return {k: v for k, v in asdict(s).items() if v not in (None, '')}
