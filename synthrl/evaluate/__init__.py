@@ -44,7 +44,11 @@ class Evaluation:
     strict: bool = False                     # how `verdicts` were read; `other` are of the other reading
     greedy: 'Evaluation' = None              # of one greedy answer each, beside a sampled one
 
-    def _shares(self, verdicts): return [r[verdicts].count('correct')/len(r[verdicts]) for r in self.rows]
+    def _shares(self, key):
+        "The share of right answers to each question."
+        found = []
+        for r in self.rows: found.append(r[key].count('correct')/len(r[key]))
+        return found
     def _all(self, key):
         "What stands under the key in all rows, answer after answer."
         found = []
@@ -55,7 +59,8 @@ class Evaluation:
     def ids(self): return [r['id'] for r in self.rows]
     @property
     def chains(self): # what the siblings among the questions have in common; None where there are none
-        if any('chain' in r for r in self.rows): return [r.get('chain', r['id']) for r in self.rows]
+        found = [r.get('chain', r['id']) for r in self.rows]
+        if found != self.ids: return found
     @property
     def shares(self): return self._shares('verdicts')
     @property
@@ -183,17 +188,19 @@ def write_evaluations(path, base:Evaluation, trained:Evaluation):
     write_jsonl(path, lines)
 
 # %% ../../nbs/10_evaluate/evaluate.ipynb #0c1e4aad
-def _from_rows(rows, temperature, strict):
+def _from_rows(rows, who, temperature, strict):
     "One model's examination; the greedy one beside it where there is one."
-    own = [{k: v for k, v in r.items() if k != 'greedy'} for r in rows]
-    found = Evaluation(own, len(rows[0]['verdicts']), temperature, strict)
-    if 'greedy' in rows[0]:
-        beside = [_some(r, ASKED) | r['greedy'] for r in rows]
-        found.greedy = Evaluation(beside, 1, 0., strict)
+    own, beside = [], []
+    for row in rows:
+        asked, said = _some(row, ASKED), dict(row[who])
+        greedy = said.pop('greedy', None)
+        own.append(asked | said)
+        if greedy: beside.append(asked | greedy)
+    found = Evaluation(own, len(own[0]['verdicts']), temperature, strict)
+    if beside: found.greedy = Evaluation(beside, 1, 0., strict)
     return found
 
 def to_evaluations(rows:list[dict]) -> tuple[Evaluation, Evaluation]: # base, trained
     "The two examinations in the rows of an eval.jsonl."
     how = rows[0].get('temperature', 0.), rows[0].get('strict', False)     # early files noted neither
-    def one(who): return _from_rows([_some(r, ASKED) | r[who] for r in rows], *how)
-    return one('base'), one('trained')
+    return _from_rows(rows, 'base', *how), _from_rows(rows, 'trained', *how)

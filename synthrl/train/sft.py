@@ -35,6 +35,7 @@ def to_imitate(task:Task, tok, s:Sample) -> dict:
     if not templated and not prompt[-1:].isspace() and not answer[:1].isspace(): answer = ' ' + answer
     return dict(prompt=prompt, completion=answer)
 
+# %% ../../nbs/09_train/sft.ipynb #e5818d00
 def in_passes(rows:list, need:int, seed:int) -> list:
     "As many rows as are needed, one shuffled pass after another."
     rng, out = random.Random(seed), []
