@@ -76,6 +76,7 @@ def _exact(s, other):
     if exact is None or rounded is None or abs(exact - rounded) > .51/10**places(rounded): return s
     return after if rational(_measured(other)[0]) == rounded else before
 
+# %% ../../nbs/01_verify/algebra.ipynb #8918ee98
 def _sides(a, b):
     "Two sides to compare: what stands right of a common left side, or the value of one equation."
     if r'\approx' in a + b: a, b = _exact(a, b), _exact(b, a)
@@ -93,6 +94,7 @@ def _in_proportion(a, b):
     if not xs or not ys or min(map(abs, xs + ys)) < 1e-9: return None
     return all(abs(x/y - xs[0]/ys[0]) < 1e-10*abs(x/y) for x, y in zip(xs, ys))
 
+# %% ../../nbs/01_verify/algebra.ipynb #1e6fcd37
 def _equations(a, b):
     "The verdict on two equations: one left side and the same right side, or left minus right in proportion."
     xs, ys = split(a, '='), split(b, '=')
