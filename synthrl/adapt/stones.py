@@ -115,7 +115,7 @@ def _next_questions(task, teacher, heads, turn, cfg, lost): # heads: by passage
         if sample: written.append(Sample(*sample, origin=f'turn {turn}', parent=parent, passage=passage))
     return written
 
-def _kept_of(fresh, heads, seen, held, lost):
+def _screened(fresh, heads, seen, held, lost):
     "The fresh questions that are neither in the test set nor near another one; a parent may be near."
     parents = {s.id: s.input for s, _, _ in heads.values()}
     return screen(fresh, seen, held, lost, parents)
@@ -137,7 +137,7 @@ def stepping_stones(task:Task, teacher:Teacher, student,
     for turn in range(1, cfg.turns + 1):
         if heads: fresh = _next_questions(task, teacher, heads, turn, cfg, lost)
         else: fresh = _first_questions(task, teacher, passages, turn, cfg, lost)
-        voted = vote(task, teacher, _kept_of(fresh, heads, seen, held, lost), cfg, lost)
+        voted = vote(task, teacher, _screened(fresh, heads, seen, held, lost), cfg, lost)
         tried = try_out(task, student, voted, cfg)
         for s, right, wrong in tried:
             heads[s.passage] = s, right, wrong

@@ -74,9 +74,9 @@ PRESETS = dict(
         adapt = dict(answer_tokens=64, strict=False),
         score = dict(n=16, temperature=1., top_p=1., max_tokens=64, strict=False),
         grpo = dict(
-            steps=40, prompts_per_step=8, completions=16, lr=1e-4, kl=0., temperature=1., top_p=1.,
-            strict=False, max_tokens=64, max_length=192, micro_batch=128, save_every=10,
-            validate_every=0), # forty steps are soon over, and the examinations would cost ten of them
+            steps=32, prompts_per_step=8, completions=8, lr=2e-4, kl=0., temperature=1., top_p=1.,
+            strict=False, max_tokens=64, max_length=192, micro_batch=64, save_every=8,
+            validate_every=0), # so few steps are soon over, and the examinations would cost a third of them
         sft = dict(lr=3e-4),
         evaluate = dict(k=4, temperature=1., max_tokens=64, strict=False)))
 

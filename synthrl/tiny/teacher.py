@@ -53,7 +53,7 @@ def nouns_in(passage:str) -> list[str]:
 
 def write_new(prompt:str, rng:random.Random) -> Problem:
     "A problem of one to six steps about a thing in the passage."
-    steps = rng.choices(range(1, 7), (18, 36, 23, 13, 7, 3))[0]
+    steps = rng.choices(range(1, 7), (45, 28, 12, 7, 5, 3))[0]
     return a_problem(rng, steps, nouns_in(tag(prompt, 'passage')), NAMES)
 
 # %% ../../nbs/tiny/teacher.ipynb #a1a8df22
