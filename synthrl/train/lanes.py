@@ -25,14 +25,24 @@ def engine_for_cpu():
     from trl.generation import vllm_generation
     vllm_generation.LLM = partial(vllm.LLM, enforce_eager=True, block_size=32)
 
-# %% ../../nbs/09_train/lanes.ipynb #d65e5259
+# %% ../../nbs/09_train/lanes.ipynb #21d327da
 PROJECTIONS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']
 
-def load_trainable(model:str, settings:GRPO):
-    "(model, tokenizer), all weights trainable or with LoRA adapters."
-    load = dict(unsloth=_from_unsloth, trl=_from_transformers)[find_lane()]
-    return load(model_path(model), settings, fit_length(model, settings.max_length))
+def _lora(settings):
+    "The adapters' size, and where they sit."
+    return dict(r=settings.lora_rank, lora_alpha=2*settings.lora_rank, target_modules=PROJECTIONS)
 
+# %% ../../nbs/09_train/lanes.ipynb #58f8085c
+def _from_transformers(path, settings, room):
+    "From transformers, in float32."
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    net = AutoModelForCausalLM.from_pretrained(path, dtype='float32')
+    if settings.lora_rank:
+        from peft import LoraConfig, get_peft_model
+        net = get_peft_model(net, LoraConfig(**_lora(settings), task_type='CAUSAL_LM'))
+    return net, AutoTokenizer.from_pretrained(path)
+
+# %% ../../nbs/09_train/lanes.ipynb #bdd6649d
 def _from_unsloth(path, settings, room):
     "From Unsloth; on a CPU in float32 and without gradient checkpointing."
     import_engines()
@@ -49,18 +59,11 @@ def _from_unsloth(path, settings, room):
     adapters = _lora(settings) | dict(use_gradient_checkpointing=checkpointing)
     return FastLanguageModel.get_peft_model(net, **adapters), tok
 
-def _from_transformers(path, settings, room):
-    "From transformers, in float32."
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    net = AutoModelForCausalLM.from_pretrained(path, dtype='float32')
-    if settings.lora_rank:
-        from peft import LoraConfig, get_peft_model
-        net = get_peft_model(net, LoraConfig(**_lora(settings), task_type='CAUSAL_LM'))
-    return net, AutoTokenizer.from_pretrained(path)
-
-def _lora(settings):
-    "The adapters' size, and where they sit."
-    return dict(r=settings.lora_rank, lora_alpha=2*settings.lora_rank, target_modules=PROJECTIONS)
+# %% ../../nbs/09_train/lanes.ipynb #b4144043
+def load_trainable(model:str, settings:GRPO):
+    "(model, tokenizer), all weights trainable or with LoRA adapters."
+    load = dict(unsloth=_from_unsloth, trl=_from_transformers)[find_lane()]
+    return load(model_path(model), settings, fit_length(model, settings.max_length))
 
 # %% ../../nbs/09_train/lanes.ipynb #58adf857
 def precision():
@@ -145,7 +148,17 @@ def trainer_class():
     if missing or fails: utils._ChunkedLogProbFunction = TorchLogProbs
     return GRPOTrainer
 
-# %% ../../nbs/09_train/lanes.ipynb #6dbdbb70
+# %% ../../nbs/09_train/lanes.ipynb #3e14d6b8
+def _row(task, tok, s):
+    "What the trainer is given of a sample."
+    prompt = render(tok, task.ask(s.input), task.template)
+    return dict(prompt=prompt, input=s.input, label=accepted(s.label))
+
+# %% ../../nbs/09_train/lanes.ipynb #196f7731
+def _placeholders(n):
+    from datasets import Dataset
+    return Dataset.from_dict(dict(prompt=['']*n))
+
 def make_trainer(task:Task, net, tok, samples:list[Sample], order, settings:GRPO, work:Path, seed:int,
                  room:int, steps:int): # samples: all that may be asked; order: as of `make_order`
     "A GRPOTrainer that asks the order for the questions of each step."
@@ -165,12 +178,3 @@ def make_trainer(task:Task, net, tok, samples:list[Sample], order, settings:GRPO
         trainer.vllm_generation.sync_weights = lambda: sync_on_cpu(trainer.vllm_generation)
     torch.manual_seed(seed)
     return trainer
-
-def _placeholders(n):
-    from datasets import Dataset
-    return Dataset.from_dict(dict(prompt=['']*n))
-
-def _row(task, tok, s):
-    "What the trainer is given of a sample."
-    prompt = render(tok, task.ask(s.input), task.template)
-    return dict(prompt=prompt, input=s.input, label=accepted(s.label))
