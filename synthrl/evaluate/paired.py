@@ -32,6 +32,9 @@ def _newcombe(base, trained, level):
 # %% ../../nbs/10_evaluate/paired.ipynb #ec30518f
 def _moved(gains, level):
     "Interval of the mean of a table of differences, questions × trainings."
+    if not gains.any():
+        some = interval(gains, level)[1]            # of the questions may differ, though none of these does
+        return [-some, some]
     low, high = interval((gains + 1)/2, level)
     return [2*low - 1, 2*high - 1]
 
