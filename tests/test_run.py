@@ -5,8 +5,8 @@ import pytest
 from synthrl.task import data_path
 
 SMALL = {'synthesis.n': 60, 'score.n': 8, 'plan.selected': 24, 'plan.heldout': 20, 'evaluate.limit': 40}
-# checkpoints are as the laptop's preset has them, after every tenth step
-TRAIN = {'grpo.steps': 14, 'grpo.prompts_per_step': 4, 'grpo.completions': 8, 'grpo.micro_batch': 32}
+TRAIN = {'grpo.steps': 8, 'grpo.save_every': 4, 'grpo.prompts_per_step': 4, 'grpo.completions': 8,
+         'grpo.micro_batch': 32}
 STAGES = 'passages initial synth scored heldout train model eval figures'.split()
 TRAINERS = 'unsloth', 'trl', 'vllm'
 needs = pytest.mark.skipif
@@ -109,7 +109,7 @@ def test_whole_run_stopped_in_the_slow_stages(tmp_path):
     stop_the_training(torn)
     p = start(torn)
     assert kill_when(p, lambda: is_next(torn, 'eval')), 'it ended before eval'
-    assert log_of(torn/'model') == log_of(calm/'model') == list(range(1, 15))
+    assert log_of(torn/'model') == log_of(calm/'model') == list(range(1, 9))
     said = finish(torn)
     for s in STAGES[:6]: assert f'{s:9} {s}.jsonl is there and nothing changed: skipped' in said
     assert files(torn, *STAGES[:6]) == files(calm, *STAGES[:6])
@@ -125,20 +125,20 @@ def test_whole_run_stopped_in_the_slow_stages(tmp_path):
 OURS = ('engines', *STAGES)
 
 def stop_the_training(out):
-    "Ctrl-C after the checkpoint of step 10, and kill -9 once it has gone on from there."
+    "Ctrl-C after the checkpoint of step 4, and kill -9 once it has gone on from there."
     p = start(out)
-    assert waits_for(p, lambda: steps_done(out) > 10), 'it ended before step 11'
+    assert waits_for(p, lambda: steps_done(out) > 4), 'it ended before step 5'
     p.send_signal(signal.SIGINT)
     said, err = p.communicate(timeout=60)
     assert p.returncode == 130
     assert err.strip().splitlines() == ['synthrl: stopped; the same command goes on from here']
     assert list(json.loads((out/'stages.json').read_text())) == STAGES[:6]
     p = start(out, '--until', 'model')
-    assert waits_for(p, lambda: steps_done(out) == 10), 'it did not go back to the checkpoint'
-    assert waits_for(p, lambda: steps_done(out) > 10), 'it ended before step 11'
+    assert waits_for(p, lambda: steps_done(out) == 4), 'it did not go back to the checkpoint'
+    assert waits_for(p, lambda: steps_done(out) > 4), 'it ended before step 5'
     os.killpg(p.pid, signal.SIGKILL)
     said, _ = p.communicate()
-    assert 'goes on after step 10 of 14' in said
+    assert 'goes on after step 4 of 8' in said
     assert all(line.startswith(OURS) for line in said.splitlines()), said   # and no line of a library
     assert not (out/'model').exists()                     # it is there whole or not at all
 
@@ -168,7 +168,7 @@ def check_summary(calm, torn):
         assert sum(a['pass_rate'][name]) == n
     assert {'calls', 'cached', 'prompt_tokens', 'completion_tokens', 'usd', 'agreement'} <= set(a['teacher'])
     told = {'steps', 'reward_first', 'reward_last', 'zero_variance', 'truncated', 'logprob_gap', 'seconds'}
-    assert told <= set(a['grpo']) and a['grpo']['steps'] == 14
+    assert told <= set(a['grpo']) and a['grpo']['steps'] == 8
     assert {'accuracy', 'ci', 'k'} <= set(a['base']) & set(a['trained'])
     assert {'accuracy', 'ci', 'p'} <= set(a['difference'])
     assert set(a['seconds']) == set(STAGES)
