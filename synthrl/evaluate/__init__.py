@@ -59,8 +59,7 @@ class Evaluation:
     def ids(self): return [r['id'] for r in self.rows]
     @property
     def chains(self): # what the siblings among the questions have in common; None where there are none
-        found = [r.get('chain', r['id']) for r in self.rows]
-        if found != self.ids: return found
+        if any('chain' in r for r in self.rows): return [r.get('chain', r['id']) for r in self.rows]
     @property
     def shares(self): return self._shares('verdicts')
     @property
