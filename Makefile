@@ -18,7 +18,7 @@ demo: env
 
 test: env
 	$(BIN)/python tests/notebooks_agree.py
-	$(BIN)/pytest -q -n 2 --dist loadgroup --durations 12 tests
+	$(BIN)/pytest -q -n 2 --dist loadscope --durations 12 tests
 
 bench: env
 	$(BIN)/python tests/bench.py

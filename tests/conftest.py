@@ -4,15 +4,22 @@ from pathlib import Path
 import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
-# These start vLLM or train, in processes of their own. `make test` has two workers, and `--dist loadgroup`
-# gives one of them all of these: there is never more than one engine at a time. The other one does the rest.
+# These start vLLM or train, in processes of their own. `make test` has two workers, and one of them gets all
+# of these: there is never more than one engine at a time. The other one does the rest.
 ENGINES = 'test_engines', 'test_run', 'test_teacher_vllm', 'test_train'
 
-@pytest.hookimpl(tryfirst=True) # before xdist looks for the groups
+def pytest_xdist_make_scheduler(config, log):
+    "One scope for the engines, one for each other test. (xdist's own groups do nothing under pytest 9.2.)"
+    from xdist.scheduler import LoadScopeScheduling
+    class Apart(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            if Path(nodeid.partition('::')[0]).stem in ENGINES: return 'engines'
+            return nodeid
+    return Apart(config, log)
+
 def pytest_collection_modifyitems(items):
-    for item in items:
-        if item.path.stem in ENGINES: item.add_marker(pytest.mark.xdist_group('engines'))
-    items.sort(key=lambda item: item.path.stem != 'test_pages')  # the longest: else one worker ends with it
+    "The pages go first: they are the longest, and else one worker would end with them."
+    items.sort(key=lambda item: item.path.stem != 'test_pages')
 
 @pytest.fixture(autouse=True, scope='session')
 def one_thread():
